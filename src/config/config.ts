@@ -1,0 +1,47 @@
+import type { LogLevel } from '../base/log.ts';
+import type { StoreSettings } from '../store/open-store.ts';
+
+/** The effective settings, parsed: units resolved to milliseconds and bytes, repositories in order of their numbers. */
+export interface Config {
+  repositories: readonly [RepositoryConfig, ...RepositoryConfig[]];
+  compressLevel: number;
+  jobs: number;
+  pushAheadBytes: number;
+  fetchAheadBytes: number;
+  workerIdleMs: number;
+  requestTimeoutMs: number;
+  pushTimeoutMs: number;
+  onUnreachable: 'auto' | 'stop' | 'absent';
+  unreachableTimeoutMs: number;
+  /** A segment's (or history file's) name, as given. */
+  allowGap: string | undefined;
+  gapGraceMs: number;
+  /** Absolute, or relative to the data directory. */
+  spoolPath: string;
+  logLevel: LogLevel;
+  logFormat: 'text' | 'json';
+  /** Every setting in the table's order, for `walhold config` and for `restore_command`. */
+  effective: readonly EffectiveSetting[];
+}
+
+export interface RepositoryConfig {
+  /** 1 for `repo`, 2 for `repo2`, … */
+  number: number;
+  /** As given, without secrets: for messages. */
+  url: string;
+  store: StoreSettings;
+}
+
+export type SettingSource =
+  | { kind: 'default' }
+  | { kind: 'file'; file: string; line: number }
+  | { kind: 'environment'; variable: string }
+  | { kind: 'flag'; flag: string };
+
+export interface EffectiveSetting {
+  /** `s3_endpoint`, `repo2_s3_endpoint`, … */
+  name: string;
+  /** As written; `undefined`: not set. */
+  value: string | undefined;
+  source: SettingSource;
+}

@@ -1,0 +1,86 @@
+/**
+ * Names and keys of the repository's format 1, both ways. Pure: the one place that knows where things lie (see FORMAT.md).
+ */
+import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
+
+/** The identity: which cluster this repository belongs to. */
+export const IDENTITY_KEY = 'walhold.json';
+export const WAL_PREFIX = 'wal/';
+export const BACKUP_PREFIX = 'backup/';
+
+const ZST = '.zst';
+const DIGEST_HEX = 16;
+
+/** The directory of one timeline's segments: `wal/00000001/`. */
+export function timelinePrefix(timelineHex: string): string {
+  return `${WAL_PREFIX}${timelineHex}/`;
+}
+
+/** The directory of one 4 GiB log's segments: `wal/00000001/0000000100000000/`. `name`: a segment's, label's or partial's. */
+export function logPrefix(name: string): string {
+  return `${timelinePrefix(name.slice(0, 8))}${name.slice(0, 16)}/`;
+}
+
+/** The key of a WAL file. A `.partial` carries the first 16 hex digits of its plain content's SHA-256. */
+export function walKey(file: Exclude<WalFile, { kind: 'partial' }>): string {
+  return file.kind === 'history' ? `${WAL_PREFIX}${file.name}${ZST}` : `${logPrefix(file.name)}${file.name}${ZST}`;
+}
+
+/** The key of a `.partial` with that content; `sha256`: 64 hex digits. */
+export function partialKey(file: Extract<WalFile, { kind: 'partial' }>, sha256: string): string {
+  return `${logPrefix(file.name)}${file.name}.${sha256.slice(0, DIGEST_HEX)}${ZST}`;
+}
+
+/** Where every partial of a segment begins. */
+export function partialPrefix(segment: string): string {
+  return `${logPrefix(segment)}${segment}.partial.`;
+}
+
+/** What a key under `wal/` holds. */
+export type WalObject = { key: string; file: WalFile; /** Of a partial: 16 hex digits. */ digest?: string };
+
+/** The other way; `undefined` for anything that format 1 does not put there. */
+export function parseWalKey(key: string): WalObject | undefined {
+  if (!key.startsWith(WAL_PREFIX) || !key.endsWith(ZST)) return undefined;
+  const base = key.slice(key.lastIndexOf('/') + 1, -ZST.length);
+  const partial = /^([0-9A-F]{24}\.partial)\.([0-9a-f]{16})$/.exec(base);
+  const file = parseWalName(partial?.[1] ?? base);
+  if (file === undefined) return undefined;
+  if (file.kind === 'partial') {
+    const digest = partial?.[2];
+    return digest !== undefined && partialKey(file, digest) === key ? { key, file, digest } : undefined;
+  }
+  return walKey(file) === key ? { key, file } : undefined;
+}
+
+/** `20261122T174500Z-full`. Sorts by time. */
+export type BackupId = string & { readonly __backupId: true };
+
+export function parseBackupId(text: string): BackupId | undefined {
+  return /^\d{8}T\d{6}Z-(full|incr)$/.test(text) ? (text as BackupId) : undefined;
+}
+
+/** The identifier of a backup that starts at `at`, to the second. */
+export function backupId(at: Date, type: 'full' | 'incremental'): BackupId {
+  const stamp = `${at.toISOString().slice(0, 19).replaceAll('-', '').replaceAll(':', '')}Z`;
+  return `${stamp}-${type === 'full' ? 'full' : 'incr'}` as BackupId;
+}
+
+export function backupPrefix(id: BackupId): string {
+  return `${BACKUP_PREFIX}${id}/`;
+}
+
+/** Keys inside one backup. Parts are numbered from 1. */
+export function partKey(id: BackupId, part: number): string {
+  return `${backupPrefix(id)}part-${part}.tar${ZST}`;
+}
+export function manifestKey(id: BackupId): string {
+  return `${backupPrefix(id)}backup_manifest${ZST}`;
+}
+export function configKey(id: BackupId): string {
+  return `${backupPrefix(id)}config.tar${ZST}`;
+}
+/** Written last: a backup without it does not exist. */
+export function commitKey(id: BackupId): string {
+  return `${backupPrefix(id)}backup.json`;
+}
