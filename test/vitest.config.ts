@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -8,7 +8,10 @@ const project = (
   name: string,
   seconds: number,
   parallel: boolean,
-): { extends: true; test: { name: string; include: string[]; testTimeout: number; hookTimeout: number; fileParallelism: boolean } } => ({
+): {
+  extends: true;
+  test: { name: string; include: string[]; testTimeout: number; hookTimeout: number; fileParallelism: boolean };
+} => ({
   extends: true,
   test: {
     name,
@@ -19,7 +22,7 @@ const project = (
   },
 });
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   root,
   test: {
     projects: [
@@ -31,3 +34,5 @@ export default defineConfig({
     ],
   },
 });
+
+export default config;
