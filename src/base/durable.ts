@@ -51,7 +51,8 @@ export async function createDurably(
     if (systemCode(error) === 'EEXIST') return 'exists';
     throw error;
   } finally {
-    await unlink(temporary);
+    // A temporary name that stays is litter, not a failure: after the link the file is published.
+    await unlink(temporary).catch(() => undefined);
   }
   await syncDirectory(dirname(path));
   return 'created';
@@ -71,10 +72,11 @@ async function writeAndSync(path: string, fill: (handle: FileHandle) => Promise<
     await fill(handle);
     // A failed fsync is final: the page cache may be clean afterwards, so the file is dropped, never synced again.
     await handle.sync();
-  } catch (error) {
+    // Network filesystems report a full disk here.
     await handle.close();
+  } catch (error) {
+    await handle.close().catch(() => undefined);
     await unlink(path).catch(() => undefined);
     throw error;
   }
-  await handle.close();
 }

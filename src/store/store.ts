@@ -5,7 +5,7 @@
  * What every store guarantees, and `test/contract/store-suite.ts` checks:
  * - `create` is conditional in the store itself: of any number of concurrent writers of a key exactly one gets `created`, all
  *   others `exists`; when either is returned the object of that key is complete and durable. A failed or aborted create leaves
- *   nothing visible under the key.
+ *   nothing visible under the key, or, when it was the answer that was lost, the whole object.
  * - `stat` and `open` answer `undefined` only on proof that the key is absent. No answer, a refusal, a missing bucket or directory
  *   is an error: `unreachable`, `denied`, `store-rejected` or `store-gone`.
  * - `list` is complete and sorted by the key's bytes at the time of the call; an object created before the call began is in it.
@@ -54,14 +54,17 @@ export interface ObjectInfo {
 
 export interface OpenedObject {
   info: ObjectInfo;
-  /** The bytes, once. Breaking off the loop ends the transfer. A transfer cut short throws `unreachable`, never ends quietly. */
+  /** The bytes, once: read them or abort the signal. Breaking off the loop ends the transfer. A transfer cut short throws `unreachable`, never ends quietly. */
   chunks: AsyncIterable<Uint8Array>;
 }
 
 export interface ListOptions extends CallOptions {
-  /** Only keys that sort after this one (of the same form as keys, need not exist). */
+  /** Only keys that sort after this one (a key, a directory entry's prefix, or any beginning of them; need not exist). */
   after?: string;
-  /** Fold everything beyond the next `/` after the prefix into one `directory` entry. */
+  /**
+   * Fold everything beyond the next `/` after the prefix into one `directory` entry, which says that at least one object lies there;
+   * with `after`, one that sorts after it, unless `after` is that very entry.
+   */
   delimited?: boolean;
   /** Stop after about so many entries: a wish for small requests; more may come. */
   limit?: number;

@@ -1,0 +1,131 @@
+import { constants } from 'node:fs';
+import { chmod, lstat, mkdir, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { createDurably, syncDirectory } from '../base/durable.ts';
+import { systemCode, WalholdError } from '../base/errors.ts';
+import { abortable } from './abortable.ts';
+import { fileStoreError, requireRoot, saysAbsent } from './file-errors.ts';
+import type { Body } from './store.ts';
+
+const FILE_MODE = 0o440;
+const DIRECTORY_MODE = 0o750;
+/** Unfinished files: hidden from listings, on the repository's own filesystem so that they can be linked into place. */
+const TEMPORARY_DIRECTORY = '.walhold-tmp';
+/** A writer alive writes; what has not been written for a day belongs to nobody. */
+const LEFTOVER_MS = 24 * 3600 * 1000;
+
+export type FileCreate = (key: string, body: Body, signal: AbortSignal) => Promise<'created' | 'exists'>;
+
+/** The writing half of a file store. */
+export function fileCreator(root: string, clock: Clock): FileCreate {
+  const temporaryDirectory = join(root, TEMPORARY_DIRECTORY);
+  /** Directories whose own names are known to be on disk, up to the root. */
+  const durable = new Set<string>();
+  let sweeping = true;
+
+  const create = async (path: string, body: Body, signal: AbortSignal): Promise<'created' | 'exists'> => {
+    const directory = dirname(path);
+    await makeBelow(root, temporaryDirectory);
+    await makeBelow(root, directory);
+    if (sweeping) await sweep(temporaryDirectory, clock.now() - LEFTOVER_MS).catch(() => undefined);
+    sweeping = false;
+    const fill = (handle: FileHandle): Promise<void> => fillFile(handle, path, body, signal);
+    const result = await createDurably(path, fill, { mode: 0o600, temporaryDirectory });
+    if (result === 'exists') await syncExisting(path);
+    await syncAbove(root, directory, durable);
+    return result;
+  };
+
+  return async (key, body, signal) => {
+    const path = join(root, key);
+    try {
+      return await abortable(signal, create(path, body, signal));
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      if (!saysAbsent(error)) throw fileStoreError(`could not create ${path}`, error);
+      await abortable(signal, requireRoot(root));
+      throw new WalholdError('unreachable', `could not create ${path}: its directory vanished`, { cause: error });
+    }
+  };
+}
+
+async function fillFile(handle: FileHandle, path: string, body: Body, signal: AbortSignal): Promise<void> {
+  if (body.kind === 'buffer') await write(handle, path, body.bytes);
+  else await pour(handle, path, body.chunks, signal);
+  // Some mounts have no modes; the object is as good without.
+  await handle.chmod(FILE_MODE).catch(() => undefined);
+  signal.throwIfAborted();
+}
+
+async function pour(
+  handle: FileHandle,
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const source = chunks[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await abortable(signal, source.next());
+      if (next.done === true) return;
+      await write(handle, path, next.value);
+    }
+  } catch (error) {
+    // Not awaited: a generator stuck in its own source would not return either.
+    source.return?.().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Wrapped here, so that a system error of the stream that is read does not pass for one of the store. */
+async function write(handle: FileHandle, path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await handle.writeFile(bytes);
+  } catch (error) {
+    throw fileStoreError(`could not write ${path}`, error);
+  }
+}
+
+/** `mkdir -p` that never makes the root. Another process may remove or make the same directories at any moment. */
+async function makeBelow(root: string, directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return;
+    if (systemCode(error) !== 'ENOENT' || dirname(directory) === root) throw error;
+    await makeBelow(root, dirname(directory));
+    return makeBelow(root, directory);
+  }
+  const inherited = (await stat(directory)).mode & 0o2000;
+  await chmod(directory, DIRECTORY_MODE | inherited).catch(() => undefined);
+}
+
+/** The other writer may not have come to its fsync yet, and `exists` promises durability. */
+async function syncExisting(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if (!(await handle.stat()).isFile()) throw new WalholdError('damaged', `${path} is not a regular file`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Whoever made the directories may not have come to their fsync, so every writer does it once. */
+async function syncAbove(root: string, directory: string, durable: Set<string>): Promise<void> {
+  for (let at = directory; at !== root && !durable.has(at); at = dirname(at)) {
+    await syncDirectory(dirname(at));
+    durable.add(at);
+  }
+}
+
+async function sweep(temporaryDirectory: string, before: number): Promise<void> {
+  for (const name of await readdir(temporaryDirectory)) {
+    if (!name.startsWith('.tmp-')) continue;
+    const path = join(temporaryDirectory, name);
+    const found = await lstat(path);
+    if (found.isFile() && found.mtimeMs < before) await unlink(path);
+  }
+}

@@ -1,0 +1,12 @@
+import type { BigIntStats } from 'node:fs';
+import type { ObjectInfo } from './store.ts';
+
+/** Inode, size and time of last writing: another file under the name has another tag, links and modes do not change it. */
+export function objectInfo(key: string, stats: BigIntStats): ObjectInfo {
+  return {
+    key,
+    bytes: Number(stats.size),
+    storedAt: stats.mtime,
+    tag: `${stats.dev}-${stats.ino}-${stats.size}-${stats.mtimeNs}`,
+  };
+}

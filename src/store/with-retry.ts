@@ -1,0 +1,86 @@
+import { hasCode, WalholdError } from '../base/errors.ts';
+import { rangeBounds } from './byte-range.ts';
+import type { RetryPolicy } from './retry.ts';
+import type { ByteRange, CallOptions, ListEntry, ListOptions, OpenedObject, Store } from './store.ts';
+
+/**
+ * The one place where a store's calls are repeated. A listing goes on after the last key delivered, a body at the byte where it
+ * broke, if the object still has the same tag. `exists` after a repeat can be our own success whose answer was lost: callers
+ * compare contents before they call it a conflict, as they must anyway. A stream is not repeated: stores that send it in parts
+ * repeat the parts.
+ */
+export function withRetry(store: Store, policy: RetryPolicy): Store {
+  const name = (key: string): string => `${store.url}/${key}`;
+  return {
+    url: store.url,
+    stat: (key, options) =>
+      policy.run(`look at ${name(key)}`, (signal) => store.stat(key, { ...options, signal }), options),
+    async open(key, options) {
+      const attempt = (signal: AbortSignal): Promise<OpenedObject | undefined> =>
+        store.open(key, { ...options, signal });
+      const opened = await policy.run(`open ${name(key)}`, attempt, options);
+      if (opened === undefined) return undefined;
+      return { info: opened.info, chunks: resumed(store, policy, opened, options) };
+    },
+    list: (prefix, options) => relisted(store, policy, prefix, options),
+    create(key, body, options) {
+      if (body.kind === 'stream') return store.create(key, body, options);
+      return policy.run(`store ${name(key)}`, (signal) => store.create(key, body, { ...options, signal }), options);
+    },
+    close: () => store.close(),
+  };
+}
+
+async function* relisted(
+  store: Store,
+  policy: RetryPolicy,
+  prefix: string,
+  options: ListOptions,
+): AsyncGenerator<ListEntry> {
+  const series = policy.series(`list ${store.url}/${prefix}`, options);
+  let rest = options;
+  for (;;) {
+    try {
+      for await (const entry of store.list(prefix, rest)) {
+        series.worked();
+        rest = { ...rest, after: entry.kind === 'object' ? entry.key : entry.prefix };
+        yield entry;
+      }
+      return;
+    } catch (error) {
+      await series.failed(error);
+    }
+  }
+}
+
+async function* resumed(
+  store: Store,
+  policy: RetryPolicy,
+  first: OpenedObject,
+  options: CallOptions & { range?: ByteRange },
+): AsyncGenerator<Uint8Array> {
+  const { info } = first;
+  const what = `read ${store.url}/${info.key}`;
+  const series = policy.series(what, options);
+  const { from, to } = rangeBounds(info.bytes, options.range);
+  let opened = first;
+  for (let at = from; ;) {
+    try {
+      for await (const chunk of opened.chunks) {
+        series.worked();
+        at += chunk.byteLength;
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      if (at === to && hasCode(error, 'unreachable')) return;
+      await series.failed(error);
+    }
+    const range = { offset: at, bytes: to - at };
+    const again = await policy.run(what, (signal) => store.open(info.key, { signal, range }), options);
+    if (again?.info.tag !== info.tag) {
+      throw new WalholdError('damaged', `${store.url}/${info.key} changed while it was read`);
+    }
+    opened = again;
+  }
+}

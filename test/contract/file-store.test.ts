@@ -1,0 +1,24 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { fileStore } from '../../src/store/file.ts';
+import { retryPolicy } from '../../src/store/retry.ts';
+import type { Store } from '../../src/store/store.ts';
+import { withRetry } from '../../src/store/with-retry.ts';
+import { storeSuite, type StoreUnderTest } from './store-suite.ts';
+
+const policy = retryPolicy({ clock: systemClock, random: Math.random, requestTimeoutMs: 30_000 });
+
+async function inTemporaryDirectory(decorate: (store: Store) => Store): Promise<StoreUnderTest> {
+  const root = await mkdtemp(join(tmpdir(), 'walhold-file-store-'));
+  const store = decorate(fileStore({ root }));
+  const dispose = async (): Promise<void> => {
+    await store.close();
+    await rm(root, { recursive: true });
+  };
+  return { store, dispose };
+}
+
+storeSuite('a directory', () => inTemporaryDirectory((store) => store));
+storeSuite('a directory, through retry', () => inTemporaryDirectory((store) => withRetry(store, policy)));
