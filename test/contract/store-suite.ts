@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WalholdError } from '../../src/base/errors.ts';
 import type { ListEntry, ListOptions, Store } from '../../src/store/store.ts';
-import { bytesOf, patternBytes, pieces } from '../support/bytes.ts';
+import { bytesOf, collected, patternBytes, pieces } from '../support/bytes.ts';
 
 export interface StoreUnderTest {
   /** Empty, in a place of its own. */
@@ -388,7 +388,7 @@ async function read(store: Store, key: string): Promise<string> {
 }
 
 async function all(store: Store, prefix: string, options: Partial<ListOptions> = {}): Promise<ListEntry[]> {
-  return Array.fromAsync(store.list(prefix, { signal, ...options }));
+  return collected(store.list(prefix, { signal, ...options }));
 }
 
 async function keys(store: Store, prefix: string, options: Partial<ListOptions> = {}): Promise<string[]> {

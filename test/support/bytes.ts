@@ -18,5 +18,12 @@ export async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<U
 /** All of a body in one buffer. Throws if there is no body. */
 export async function bytesOf(chunks: AsyncIterable<Uint8Array> | undefined): Promise<Buffer> {
   if (chunks === undefined) throw new Error('there is no body');
-  return Buffer.concat(await Array.fromAsync(chunks));
+  return Buffer.concat(await collected(chunks));
+}
+
+/** Everything that comes, in an array. */
+export async function collected<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const one of source) found.push(one);
+  return found;
 }
