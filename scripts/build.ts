@@ -1,35 +1,68 @@
-// Bundles src/cli into dist/: one entry per executable and per worker thread, shared code in chunks, so that each
-// executable loads only what it runs (the hot path must not pay for the S3 client or commander).
-import { rm } from 'node:fs/promises';
+// Builds what bin/ runs, into dist/:
+//   scripts/with-node scripts/build.ts
+import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-process.chdir(root);
+/** The top of the source tree. */
+export const ROOT: string = fileURLToPath(new URL('..', import.meta.url));
 
-await rm('dist', { recursive: true, force: true });
-await build({
-  entryPoints: {
-    push: 'src/cli/push.ts',
-    fetch: 'src/cli/fetch.ts',
-    walhold: 'src/cli/walhold.ts',
-    'backup-thread': 'src/commands/backup-thread.ts',
-    'restore-thread': 'src/commands/restore-thread.ts',
-  },
-  outdir: 'dist',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node24',
-  mainFields: ['module', 'main'],
-  external: ['zstd-napi', '@node-rs/crc32', 'pg-native'],
-  chunkNames: 'chunks/[name]-[hash]',
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
-  define: { 'process.env.WALHOLD_BUNDLED': '"1"' },
-  sourcemap: false,
-  legalComments: 'none',
-  logLevel: 'warning',
-});
+/** Packages with native code, which the bundle loads from `node_modules` beside it. */
+export const NATIVE_PACKAGES: readonly string[] = ['zstd-napi', '@node-rs/crc32'];
+
+/** Needed by no one: pg only asks whether it is there. */
+const ABSENT_PACKAGES = ['pg-native'];
+
+/**
+ * Bundles `src/cli` into `folder`: one entry per executable and per worker thread, shared code in chunks, so that each
+ * executable loads only what it runs (the hot path must not pay for the S3 client or commander).
+ */
+export async function buildInto(folder: string): Promise<void> {
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: {
+      push: 'src/cli/push.ts',
+      fetch: 'src/cli/fetch.ts',
+      walhold: 'src/cli/walhold.ts',
+      'backup-thread': 'src/commands/backup-thread.ts',
+      'restore-thread': 'src/commands/restore-thread.ts',
+    },
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    external: [...NATIVE_PACKAGES, ...ABSENT_PACKAGES],
+    chunkNames: 'chunks/[name]-[hash]',
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+    define: { 'process.env.WALHOLD_BUNDLED': '"1"' },
+    sourcemap: false,
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+}
+
+/** Builds beside `dist/` and changes them over at the end, so that a failed build leaves the last good one. */
+async function buildDist(): Promise<void> {
+  const folder = await mkdtemp(join(ROOT, 'dist.tmp-'));
+  try {
+    await buildInto(join(folder, 'new'));
+    await rename(join(ROOT, 'dist'), join(folder, 'old')).catch(ignoreAbsence);
+    await rename(join(folder, 'new'), join(ROOT, 'dist'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function ignoreAbsence(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+if (import.meta.main) {
+  await buildDist();
+}
