@@ -47,9 +47,9 @@ export async function buildInto(folder: string): Promise<void> {
   });
 }
 
-/** Builds beside `dist/` and changes them over at the end, so that a failed build leaves the last good one. */
+/** Builds elsewhere and puts the result in place at the end, so that a failed build leaves the last good one. */
 async function buildDist(): Promise<void> {
-  const folder = await mkdtemp(join(ROOT, 'dist.tmp-'));
+  const folder = await mkdtemp(join(ROOT, 'node_modules', '.build-'));
   try {
     await buildInto(join(folder, 'new'));
     await rename(join(ROOT, 'dist'), join(folder, 'old')).catch(ignoreAbsence);

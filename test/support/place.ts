@@ -1,13 +1,16 @@
 import { rmSync } from 'node:fs';
 import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { serverUser, type Account } from '../../scripts/server-user.ts';
 
 /** Below this length the path of a socket in a place stays under the kernel's 107 bytes. */
 const LONGEST_TMPDIR = 60;
 
-/** A folder for one test's files that belongs to the account servers run under. It goes with this process at the latest. */
+/**
+ * A folder for one test's files that belongs to the account PostgreSQL runs under, or to the current user. It goes with
+ * this process at the latest.
+ */
 export class Place implements AsyncDisposable {
   readonly path: string;
   readonly owner: Account;
@@ -20,8 +23,9 @@ export class Place implements AsyncDisposable {
     process.once('exit', this.#removeNow);
   }
 
-  static async create(name: string): Promise<Place> {
-    const owner = serverUser();
+  static async create(name: string, of: 'server user' | 'current user' = 'server user'): Promise<Place> {
+    const { username, uid, gid } = userInfo();
+    const owner = of === 'server user' ? serverUser() : { name: username, uid, gid };
     const parent = tmpdir().length > LONGEST_TMPDIR ? '/tmp' : tmpdir();
     const path = await mkdtemp(join(parent, `walhold-${name}-`));
     await chown(path, owner.uid, owner.gid);
