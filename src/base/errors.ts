@@ -81,7 +81,11 @@ export function ioError(what: string, error: unknown): WalholdError {
   if (error instanceof WalholdError) return error;
   const code = systemCode(error);
   const hint = code === undefined ? undefined : IO_HINTS[code];
-  return new WalholdError('io', what, { detail: reasonOf(error), cause: error, ...(hint === undefined ? {} : { hint }) });
+  return new WalholdError('io', what, {
+    detail: reasonOf(error),
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 const IO_HINTS: Readonly<Record<string, string>> = {

@@ -28,13 +28,18 @@ export function encodeObject(plain: Uint8Array, about: ObjectAbout, level: numbe
  * The plain content of a whole object, proven: the head's checksum, length and CRC-32C of what follows, then size and SHA-256 of
  * what comes out. `maxBytes` bounds the plain size; `object` is for messages. Throws `damaged`.
  */
-export function decodeObject(stored: Uint8Array, object: string, maxBytes: number): { head: ObjectHead; plain: Buffer } {
+export function decodeObject(
+  stored: Uint8Array,
+  object: string,
+  maxBytes: number,
+): { head: ObjectHead; plain: Buffer } {
   const { head, frameBytes } = parseHead(stored, object);
   const frame = stored.subarray(frameBytes);
   checkStored(head, frame, object);
   if (head.bytes > maxBytes) throw damaged(object, `it says ${head.bytes} bytes, at most ${maxBytes} can be right`);
   const plain = decompressFrames(frame, head.bytes);
-  if (plain.length !== head.bytes) throw damaged(object, `it holds ${plain.length} bytes of content, not ${head.bytes}`);
+  if (plain.length !== head.bytes)
+    throw damaged(object, `it holds ${plain.length} bytes of content, not ${head.bytes}`);
   const found = sha256(plain);
   if (found !== head.sha256) throw damaged(object, `the SHA-256 of its content is ${found}, not ${head.sha256}`);
   return { head, plain };

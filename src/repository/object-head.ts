@@ -24,13 +24,7 @@ export const HEAD_MAX_BYTES = 4096;
 export const TAIL_BYTES = 1024;
 
 export type ObjectKind =
-  | 'segment'
-  | 'partial'
-  | 'history'
-  | 'backup-label'
-  | 'backup-manifest'
-  | 'backup-part'
-  | 'backup-config';
+  'segment' | 'partial' | 'history' | 'backup-label' | 'backup-manifest' | 'backup-part' | 'backup-config';
 
 /** What an object is, whatever its bytes. */
 export interface ObjectAbout {
@@ -97,9 +91,11 @@ export interface ParsedHead {
  */
 export function parseHead(bytes: Uint8Array, object: string): ParsedHead {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (buffer.length < OVERHEAD_BYTES || buffer.readUInt32LE(0) !== MAGIC) throw damaged(object, 'it has no description');
+  if (buffer.length < OVERHEAD_BYTES || buffer.readUInt32LE(0) !== MAGIC)
+    throw damaged(object, 'it has no description');
   const frameBytes = 8 + buffer.readUInt32LE(4);
-  if (frameBytes < OVERHEAD_BYTES || frameBytes > HEAD_MAX_BYTES) throw damaged(object, 'its description has no sane length');
+  if (frameBytes < OVERHEAD_BYTES || frameBytes > HEAD_MAX_BYTES)
+    throw damaged(object, 'its description has no sane length');
   if (frameBytes > buffer.length) throw damaged(object, 'it ends within its description');
   const sum = buffer.readUInt32LE(frameBytes - 4);
   if (crc32c(buffer.subarray(0, frameBytes - 4)) !== sum) throw damaged(object, "its description's checksum is wrong");

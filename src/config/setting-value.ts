@@ -1,0 +1,57 @@
+import { isAbsolute } from 'node:path';
+import { parseSize, parseTime } from '../postgres/units.ts';
+import type { SettingType } from './settings.ts';
+
+export type SettingValue = { ok: true; value: string | number | boolean } | { ok: false; message: string };
+
+/**
+ * What a setting's text comes to: bytes and milliseconds as numbers, switches as booleans, the rest as it stands. A duration
+ * without a unit is in seconds, a size without one in bytes. The message says what is wrong, without naming the setting.
+ */
+export function parseSettingValue(type: SettingType, text: string): SettingValue {
+  switch (type.kind) {
+    case 'text':
+    case 'repository':
+      return text === '' ? bad('it is empty') : { ok: true, value: text };
+    case 'path':
+      return text === '' ? bad('it is empty') : { ok: true, value: text };
+    case 'boolean':
+      return parseBoolean(text);
+    case 'choice':
+      return type.of.includes(text) ? { ok: true, value: text } : bad(`"${text}" is not one of ${type.of.join(', ')}`);
+    case 'integer':
+      return /^[+-]?\d{1,9}$/.test(text)
+        ? within(Number(text), type.min, type.max, String)
+        : bad(`"${text}" is not a whole number`);
+    case 'bytes': {
+      const size = parseSize(text, 'B');
+      return size.ok ? within(size.value, type.min, type.max, (n) => `${n} bytes`) : bad(size.message);
+    }
+    case 'duration': {
+      const time = parseTime(text, 's');
+      return time.ok ? within(time.value, type.minMs, type.maxMs, (n) => `${n} ms`) : bad(time.message);
+    }
+  }
+}
+
+/** Whether a path setting is absolute: relative ones would mean another place for each caller. */
+export function isAbsolutePath(path: string): boolean {
+  return isAbsolute(path);
+}
+
+function parseBoolean(text: string): SettingValue {
+  const lower = text.toLowerCase();
+  if (['on', 'true', 'yes', '1'].includes(lower)) return { ok: true, value: true };
+  if (['off', 'false', 'no', '0'].includes(lower)) return { ok: true, value: false };
+  return bad(`"${text}" is neither on nor off`);
+}
+
+function within(value: number, min: number, max: number, show: (value: number) => string): SettingValue {
+  if (value < min) return bad(`${show(value)} is less than the least, ${show(min)}`);
+  if (value > max) return bad(`${show(value)} is more than the most, ${show(max)}`);
+  return { ok: true, value };
+}
+
+function bad(message: string): SettingValue {
+  return { ok: false, message };
+}

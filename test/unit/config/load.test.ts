@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import { WalholdError } from '../../../src/base/errors.ts';
+import { splitArguments } from '../../../src/config/arguments.ts';
+import type { Config } from '../../../src/config/config.ts';
+import { loadConfig, type Loaded } from '../../../src/config/load.ts';
+
+function load(file: string | undefined, argv: string[] = [], environment: Record<string, string> = {}): Loaded {
+  return loadConfig({
+    arguments: splitArguments(argv),
+    environment,
+    readFile(path) {
+      if (path === '/etc/walhold/walhold.conf' && file !== undefined) return file;
+      throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: 'ENOENT' });
+    },
+  });
+}
+
+function sourceOf(config: Config, name: string): string | undefined {
+  return config.effective.find((one) => one.name === name)?.source.kind;
+}
+
+describe('settings', () => {
+  it('come from flag, environment, file and default, in that order', () => {
+    const file = "repo = 'file:///a'\njobs = 3\nrequest_timeout = 2min\ncompress_level = 7";
+    const { config } = load(file, ['--jobs', '5'], { WALHOLD_JOBS: '4', WALHOLD_COMPRESS_LEVEL: '-3' });
+    expect([config.jobs, config.compressLevel, config.requestTimeoutMs, config.gapGraceMs]).toEqual([
+      5, -3, 120_000, 10_000,
+    ]);
+    expect(['jobs', 'compress_level', 'repo', 'gap_grace'].map((name) => sourceOf(config, name))).toEqual([
+      'flag',
+      'environment',
+      'file',
+      'default',
+    ]);
+  });
+
+  it('of a later repository are its own and never inherited', () => {
+    const file = "repo = 's3://aaa/x'\ns3_region = 'r1'\nrepo3 = 's3://bbb'\nrepo3_s3_endpoint = 'http://127.0.0.1:9'";
+    const { config } = load(file);
+    expect(config.repositories.map((one) => [one.number, one.store])).toEqual([
+      [1, { scheme: 's3', bucket: 'aaa', prefix: 'x', region: 'r1', pathStyle: false }],
+      [3, { scheme: 's3', bucket: 'bbb', prefix: '', endpoint: 'http://127.0.0.1:9', pathStyle: false }],
+    ]);
+  });
+
+  it('may stand before or after a sub-command, which keeps its own words', () => {
+    const split = splitArguments([
+      '--repo',
+      'file:///r',
+      'list',
+      '--json',
+      '--jobs=2',
+      '--config',
+      '/c',
+      '--',
+      '--jobs',
+      '1',
+    ]);
+    expect(split.rest).toEqual(['list', '--json', '--', '--jobs', '1']);
+    expect([...split.flags, split.configFile]).toEqual([['repo', 'file:///r'], ['jobs', '2'], '/c']);
+    expect([...splitArguments(['-j4', '-j', '5'], { '-j': 'jobs' }).flags]).toEqual([['jobs', '5']]);
+  });
+
+  it('that nobody knows are one warning when they are variables', () => {
+    const { warnings } = load("repo = 'file:///a'", [], {
+      WALHOLD_NO: '1',
+      WALHOLD_AY: '2',
+      WALHOLD_TEST_X: '3',
+      OTHER: '4',
+    });
+    expect(warnings).toEqual(['unknown environment variables are ignored: WALHOLD_AY, WALHOLD_NO']);
+  });
+
+  it('of features to come are accepted where they only tune, and at their defaults', () => {
+    const file = "repo='file:///a'\npush_ahead=2GB\nfetch_ahead=1GB\nworker_idle=0\nlock_mode=none\nretention_full=2";
+    expect(load(file).config.pushAheadBytes).toBe(2 * 1024 ** 3);
+  });
+});
+
+describe('a wrong setting is one error that names its place', () => {
+  const good = "repo = 'file:///a'\n";
+  const table: [string, string | undefined, string[], Record<string, string>, RegExp][] = [
+    ['no repository', undefined, [], {}, /no repository is configured/],
+    [
+      'an unknown name in the file',
+      `${good}reqest_timeout = 3s`,
+      [],
+      {},
+      /walhold\.conf, line 2: unknown setting "reqest_timeout".*request_timeout/,
+    ],
+    ['a line that is no setting', `${good}= 3`, [], {}, /line 2: syntax error/],
+    ['a bad unit', `${good}gap_grace = '3 weeks'`, [], {}, /line 2: bad value for gap_grace.*weeks/],
+    ['a value out of range', good, ['--jobs', '0'], {}, /option --jobs: bad value for jobs.*less than/],
+    ['a bad variable', good, [], { WALHOLD_JOBS: 'x' }, /environment variable WALHOLD_JOBS: bad value/],
+    ['a bad choice', `${good}on_unreachable = 'hope'`, [], {}, /not one of auto, stop, absent/],
+    ['an include', `${good}include = 'x'`, [], {}, /line 2: include is not possible/],
+    [
+      'a feature this version lacks',
+      `${good}lock_mode = 'compliance'`,
+      [],
+      {},
+      /lock_mode is not supported by this version/,
+    ],
+    ['encryption', `${good}age_recipients = 'age1x'`, [], {}, /age_recipients is not supported by this version/],
+    ['retention', `${good}retention_window = '7d'`, [], {}, /retention_window is not supported by this version/],
+    ['gs://', "repo = 'gs://b/p'", [], {}, /gs:\/\/ repositories are not supported by this version/],
+    ['a relative path', "repo = 'file://a/b'", [], {}, /must be absolute/],
+    ['the root directory', "repo = 'file:///'", [], {}, /root directory/],
+    ['a path that climbs', "repo = 'file:///a/../b'", [], {}, /"\."/],
+    ['another scheme', "repo = 'ftp://a/b'", [], {}, /no "ftp" repositories/],
+    ['no scheme', "repo = '/a'", [], {}, /does not begin with/],
+    ['credentials in a URL', "repo = 's3://key:secret@b/p'", [], {}, /holds credentials/],
+    ['an endpoint with credentials', "repo = 's3://bbb'\ns3_endpoint='http://u:p@h'", [], {}, /holds credentials/],
+    ['an endpoint that is no URL', "repo = 's3://bbb'\ns3_endpoint='h:9000'", [], {}, /no http or https URL/],
+    ['S3 settings of a directory', `${good}s3_region = 'x'`, [], {}, /s3_region has no meaning/],
+    [
+      'settings of a repository that is not there',
+      `${good}repo2_s3_region = 'x'`,
+      [],
+      {},
+      /repo2_s3_region is set, but repo2 is not/,
+    ],
+    ['the same place twice', `${good}repo2 = 'file:///a/'`, [], {}, /same place/],
+    [
+      'a configuration file that is named and missing',
+      good,
+      ['--config', '/nowhere'],
+      {},
+      /could not read .*\/nowhere/,
+    ],
+    ['a relative CA file', "repo='s3://bbb'\ns3_ca_file='ca.pem'", [], {}, /not an absolute path/],
+  ];
+  it.each(table)('%s', (_, file, argv, environment, expected) => {
+    let caught: unknown;
+    try {
+      load(file, argv, environment);
+    } catch (error) {
+      caught = error;
+    }
+    expect(caught).toBeInstanceOf(WalholdError);
+    const error = caught as WalholdError;
+    expect(['config', 'unsupported']).toContain(error.code);
+    expect(error.hint).toBeTruthy();
+    expect(`${error.message} ${error.detail} ${error.hint}`).toMatch(expected);
+  });
+
+  it('a flag without its value is wrong usage', () => {
+    expect(() => splitArguments(['list', '--repo'])).toThrow(/--repo needs a value/);
+  });
+});
