@@ -1,0 +1,110 @@
+import { hasCode, WalholdError } from '../base/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { openStore, type StoreSettings } from '../store/open-store.ts';
+import { retryPolicy } from '../store/retry.ts';
+import type { Store } from '../store/store.ts';
+
+/** One of the configured repositories, ready to be asked. */
+export interface Repository {
+  /** 1 for `repo`, 2 for `repo2`, … */
+  number: number;
+  /** As configured, without secrets: for messages and notes. */
+  url: string;
+  settings: StoreSettings;
+  /** Repeats what is not answered, until the caller's signal ends it (or `tries` are over). */
+  store: Store;
+}
+
+/** What the configuration says of a repository. */
+export interface RepositoryPlace {
+  number: number;
+  url: string;
+  store: StoreSettings;
+}
+
+export interface RepositoryDeps {
+  clock: Clock;
+  /** Evenly in [0, 1). */
+  random: () => number;
+  log: Log;
+  /** Most tries of one request; without it the caller's signal alone ends them. */
+  tries?: number;
+}
+
+/** Opens what is configured, in the order of the numbers. No store is asked anything yet. */
+export async function openRepositories(
+  config: { repositories: readonly RepositoryPlace[]; requestTimeoutMs: number },
+  deps: RepositoryDeps,
+): Promise<Repository[]> {
+  const policy = retryPolicy({ ...deps, requestTimeoutMs: config.requestTimeoutMs });
+  return Promise.all(
+    config.repositories.map(async ({ number, url, store }) => ({
+      number,
+      url,
+      settings: store,
+      store: await openStore(store, policy),
+    })),
+  );
+}
+
+/** The one that `--use-repo N` names, or all. Throws `usage`. */
+export function chooseRepositories<T extends { number: number }>(all: readonly T[], use: string | undefined): T[] {
+  if (use === undefined) return [...all];
+  const chosen = all.filter(({ number }) => String(number) === use);
+  if (chosen.length > 0) return chosen;
+  throw new WalholdError('usage', `there is no repository number ${use}`, {
+    hint: `Configured are: ${all.map(({ number }) => number).join(', ')}.`,
+  });
+}
+
+export async function closeRepositories(repositories: readonly Repository[]): Promise<void> {
+  await Promise.all(repositories.map(({ store }) => store.close()));
+}
+
+/** Why one repository of several gave nothing. */
+export interface RepositoryFailure {
+  repository: Repository;
+  error: unknown;
+}
+
+/**
+ * The first result that any repository gives, in their order, and who failed before it. An `undefined` (proven absent there) makes
+ * the next one be asked; it is the result only when all have answered so. Throws when none had it and at least one failed.
+ */
+export async function firstThatWorks<T>(
+  repositories: readonly Repository[],
+  ask: (repository: Repository) => Promise<T | undefined>,
+): Promise<{ value: T | undefined; from: Repository | undefined; failures: RepositoryFailure[] }> {
+  const failures: RepositoryFailure[] = [];
+  for (const repository of repositories) {
+    try {
+      const value = await ask(repository);
+      if (value !== undefined) return { value, from: repository, failures };
+    } catch (error) {
+      if (hasCode(error, 'interrupted', 'deadline')) throw error;
+      failures.push({ repository, error });
+    }
+  }
+  if (failures.length > 0) throw worstOf(failures);
+  return { value: undefined, from: undefined, failures };
+}
+
+/** One error for several: the first, with the others named in its detail. */
+export function worstOf(failures: readonly RepositoryFailure[]): unknown {
+  const [first, ...others] = failures;
+  if (first === undefined) return new WalholdError('unreachable', 'no repository was asked');
+  if (others.length === 0 || !(first.error instanceof WalholdError)) return first.error;
+  const rest = others.map(({ repository, error }) => `${repository.url}: ${describe(error)}`).join('; ');
+  const { code, message, detail, hint } = first.error;
+  return new WalholdError(code, message, {
+    detail: [detail, `also ${rest}`].filter((part) => part !== undefined).join('; '),
+    cause: first.error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof WalholdError)) return String(error);
+  return error.detail === undefined ? error.message : `${error.message}: ${error.detail}`;
+}
