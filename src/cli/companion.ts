@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { systemClock } from '../base/clock.ts';
+import { textLog, type Log, type LogLevel } from '../base/log.ts';
+import type { CommandContext, CommandOutcome } from '../commands/command-context.ts';
+import type { SplitArguments } from '../config/arguments.ts';
+import type { Config } from '../config/config.ts';
+import type { LoadInput } from '../config/gather.ts';
+import { loadConfig } from '../config/load.ts';
+import { chooseRepositories } from '../repository/repository.ts';
+
+/** The name that messages begin with. */
+export const PROGRAM = 'walhold';
+
+/** Options that many commands have; see {@link withCommonOptions}. */
+export interface CommonOptions {
+  verbose?: boolean;
+  useRepo?: string;
+}
+
+/**
+ * What a sub-command's glue (`commands/*.ts`) works with: it adds itself to `program` and hands its plan to `run`, which reads the
+ * settings first, so that `--help` works without any.
+ */
+export interface Companion {
+  program: Command;
+  /** Settings on the command line, and where else they come from. */
+  settings: LoadInput;
+  run(options: CommonOptions, plan: (context: CommandContext) => Promise<CommandOutcome>): Promise<void>;
+  /** For the rare command that must work with settings that make no whole configuration. */
+  runWithoutConfig(plan: (context: Omit<CommandContext, 'config'>) => Promise<CommandOutcome>): Promise<void>;
+}
+
+export interface CompanionInput {
+  program: Command;
+  split: SplitArguments;
+  environment: Readonly<Record<string, string | undefined>>;
+  signal: AbortSignal;
+  print: (text: string) => void;
+  write: (line: string) => void;
+  conclude: (outcome: CommandOutcome) => void;
+}
+
+export function makeCompanion(input: CompanionInput): Companion {
+  const { program, environment, signal, print } = input;
+  const settings: LoadInput = {
+    arguments: input.split,
+    environment,
+    readFile: (path) => readFileSync(path, 'utf8'),
+  };
+  const logAt = (level: LogLevel): Log => textLog(PROGRAM, level, input.write);
+  return {
+    program,
+    settings,
+    async run(options, plan) {
+      const loaded = loadConfig(settings);
+      const log = logAt(options.verbose === true ? 'debug' : loaded.config.logLevel);
+      for (const warning of loaded.warnings) log.warning(warning);
+      const config = chosenRepositories(loaded.config, options.useRepo);
+      input.conclude(await plan({ config, log, clock: systemClock, signal, environment, print }));
+    },
+    async runWithoutConfig(plan) {
+      input.conclude(await plan({ log: logAt('info'), clock: systemClock, signal, environment, print }));
+    },
+  };
+}
+
+/** `-v`, for every command; `--use-repo N`, for those that only read. */
+export function withCommonOptions(command: Command, reads: 'reads' | 'writes'): Command {
+  command.addOption(new Option('-v, --verbose', 'write messages of every level'));
+  if (reads === 'reads')
+    command.addOption(new Option('--use-repo <N>', 'read this repository only (1 for repo, 2 for repo2)'));
+  return command;
+}
+
+function chosenRepositories(config: Config, useRepo: string | undefined): Config {
+  const [first, ...others] = chooseRepositories(config.repositories, useRepo);
+  return first === undefined ? config : { ...config, repositories: [first, ...others] };
+}

@@ -1,0 +1,84 @@
+import { Command, CommanderError } from 'commander';
+import { hasCode, reasonOf, WalholdError } from '../base/errors.ts';
+import { oneLine, textLog } from '../base/log.ts';
+import { VERSION } from '../base/version.ts';
+import { splitArguments } from '../config/arguments.ts';
+import { addConfigCommand } from './commands/config.ts';
+import { makeCompanion, PROGRAM, type Companion } from './companion.ts';
+import { exitStatusHelp, settingsHelp } from './companion-help.ts';
+import { usageError } from './usage-error.ts';
+
+/** Spellings of settings that PostgreSQL's tools have. */
+const SHORT_FLAGS = { '-j': 'jobs' } as const;
+
+/** In the order of `--help`. */
+const COMMANDS: readonly ((companion: Companion) => void)[] = [addConfigCommand];
+
+export interface CompanionProcess {
+  argv: readonly string[];
+  environment: Readonly<Record<string, string | undefined>>;
+  signal: AbortSignal;
+  /** stdout. */
+  print: (text: string) => void;
+  /** stderr, a whole line. */
+  write: (line: string) => void;
+}
+
+/**
+ * Runs one call of the companion and resolves to its exit status; never rejects. Settings stand before or after the
+ * sub-command, the rest is commander's. Each sub-command's work is loaded when it runs.
+ */
+export async function runCompanion(call: CompanionProcess): Promise<0 | 1 | 2> {
+  try {
+    return await parseAndRun(call);
+  } catch (error) {
+    return report(error, call);
+  }
+}
+
+async function parseAndRun(call: CompanionProcess): Promise<0 | 1> {
+  const split = splitArguments(call.argv, SHORT_FLAGS);
+  const program = baseProgram(call);
+  let status: 0 | 1 = 1;
+  const conclude: Parameters<typeof makeCompanion>[0]['conclude'] = (outcome) => {
+    status = outcome === 'done' ? 0 : 1;
+  };
+  const companion = makeCompanion({ ...call, program, split, conclude });
+  for (const add of COMMANDS) add(companion);
+  try {
+    await program.parseAsync([...split.rest], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version') return 0;
+    throw usageError(error, split.rest);
+  }
+  return status;
+}
+
+function baseProgram(call: CompanionProcess): Command {
+  return new Command(PROGRAM)
+    .description('Stores and brings back PostgreSQL WAL and base backups.')
+    .version(`${PROGRAM} ${VERSION}`, '-V, --version', 'print the version')
+    .helpOption('-?, --help', 'show this help')
+    .helpCommand(false)
+    .configureOutput({ writeOut: call.print, writeErr: () => {} })
+    .addHelpText('after', settingsHelp)
+    .addHelpText('afterAll', exitStatusHelp)
+    .exitOverride();
+}
+
+function report(error: unknown, call: CompanionProcess): 1 | 2 {
+  const log = textLog(PROGRAM, 'error', call.write);
+  if (error instanceof WalholdError) {
+    const { message, detail, hint } = error;
+    log.error(message, { detail, hint });
+  } else {
+    log.error('something unforeseen happened', {
+      detail: reasonOf(error),
+      hint: 'This is a mistake in walhold: please report it with the lines above and below.',
+    });
+    if (error instanceof Error && error.stack !== undefined)
+      for (const line of error.stack.split('\n')) call.write(oneLine(line));
+  }
+  return hasCode(error, 'usage', 'config', 'unsupported') ? 2 : 1;
+}

@@ -1,0 +1,18 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Config } from '../config/config.ts';
+
+/** What every command of the companion is given. */
+export interface CommandContext {
+  config: Config;
+  log: Log;
+  clock: Clock;
+  /** Aborts with `interrupted` when the operator stops the program. */
+  signal: AbortSignal;
+  environment: Readonly<Record<string, string | undefined>>;
+  /** Writes to stdout: results only. The text brings its own line ends. */
+  print(text: string): void;
+}
+
+/** `fault`: the command did its work and what it found is wrong (exit status 1). Failures to do the work are errors. */
+export type CommandOutcome = 'done' | 'fault';
