@@ -49,8 +49,12 @@ export interface ObjectAbout {
 /** A head: what it is, its plain content, and the stored bytes after the frame (for a tail: before it). */
 export interface ObjectHead extends ObjectAbout {
   format: 1;
-  /** Plain content: SHA-256 in hex, and size. */
+  /**
+   * SHA-256 in hex of the plain content; in the tail of a streamed object, whose files have digests of their own, of the stored
+   * bytes before it.
+   */
   sha256: string;
+  /** Size of the plain content. */
   bytes: number;
   /** Stored bytes beside this frame, and their CRC-32C. */
   storedBytes: number;
