@@ -1,7 +1,8 @@
 // Builds what bin/ runs, into dist/:
 //   scripts/with-node scripts/build.ts
+import { globSync } from 'node:fs';
 import { mkdtemp, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -21,13 +22,7 @@ const ABSENT_PACKAGES = ['pg-native'];
 export async function buildInto(folder: string): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: {
-      push: 'src/cli/push.ts',
-      fetch: 'src/cli/fetch.ts',
-      walhold: 'src/cli/walhold.ts',
-      'backup-thread': 'src/commands/backup-thread.ts',
-      'restore-thread': 'src/commands/restore-thread.ts',
-    },
+    entryPoints: Object.fromEntries(entries().map((path) => [basename(path, '.ts'), path])),
     outdir: folder,
     bundle: true,
     splitting: true,
@@ -45,6 +40,12 @@ export async function buildInto(folder: string): Promise<void> {
     legalComments: 'none',
     logLevel: 'warning',
   });
+}
+
+/** The executables, and every file that runs in a worker thread, which its name tells. */
+function entries(): string[] {
+  const executables = ['push', 'fetch', 'walhold'].map((name) => `src/cli/${name}.ts`);
+  return [...executables, ...globSync('src/**/*-thread.ts', { cwd: ROOT })];
 }
 
 /** Builds elsewhere and puts the result in place at the end, so that a failed build leaves the last good one. */

@@ -7,6 +7,9 @@ import { planOf, type Project } from './test-plan.ts';
 
 const SECOND_MS = 1_000;
 
+/** Vitest colours what goes into a file too. */
+const COLOURS = process.stdout.isTTY ? {} : { NO_COLOR: '1' };
+
 /** What was done, for the table at the end. */
 interface Line {
   name: string;
@@ -56,7 +59,7 @@ async function runStep(
   const [program = '', ...args] = argv;
   const child = spawn(program, args, {
     cwd: ROOT,
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...COLOURS, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   const timer = setTimeout(() => {
