@@ -1,4 +1,3 @@
-import { WalholdError } from '../base/errors.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { Store } from './store.ts';
 import { withRetry } from './with-retry.ts';
@@ -33,7 +32,9 @@ export async function openStore(settings: StoreSettings, policy: RetryPolicy): P
       const { fileStore } = await import('./file.ts');
       return withRetry(fileStore({ root: settings.path }), policy);
     }
-    case 's3':
-      throw new WalholdError('unsupported', 's3 soon');
+    case 's3': {
+      const { s3Store } = await import('./s3.ts');
+      return withRetry(await s3Store({ ...settings, policy }), policy);
+    }
   }
 }

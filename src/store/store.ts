@@ -29,6 +29,14 @@ export interface Store {
   create(key: string, body: Body, options: CreateOptions): Promise<'created' | 'exists'>;
   /** Ends kept-alive connections. The store must not be used afterwards. */
   close(): Promise<void>;
+  /** For `probe.ts`; absent where there is nothing to mistrust. */
+  readonly probe?: StoreProbe;
+}
+
+/** What a server must be caught at before it is trusted. */
+export interface StoreProbe {
+  /** Sends a checksum that is not that of `bytes`: a store that compares throws. */
+  createWithWrongChecksum(key: string, bytes: Uint8Array, options: CallOptions): Promise<'created' | 'exists'>;
 }
 
 export interface CallOptions {

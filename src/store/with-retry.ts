@@ -28,6 +28,7 @@ export function withRetry(store: Store, policy: RetryPolicy): Store {
       return policy.run(`store ${name(key)}`, (signal) => store.create(key, body, { ...options, signal }), options);
     },
     close: () => store.close(),
+    ...(store.probe === undefined ? {} : { probe: store.probe }),
   };
 }
 

@@ -1,0 +1,102 @@
+import { ListObjectsV2Command, type ListObjectsV2CommandOutput, type S3Client } from '@aws-sdk/client-s3';
+import { WalholdError } from '../base/errors.ts';
+import { isObjectKey } from './object-key.ts';
+import type { S3Place } from './s3-place.ts';
+import { notS3, tagOf } from './s3-place.ts';
+import type { ListEntry, ListOptions } from './store.ts';
+
+const PAGE_KEYS = 1000;
+
+/** ListObjectsV2 page by page. Keys that cannot be ours are passed over: the bucket may hold anything. */
+export async function* listS3(
+  client: S3Client,
+  place: S3Place,
+  prefix: string,
+  options: ListOptions,
+): AsyncGenerator<ListEntry> {
+  let left = options.limit ?? Infinity;
+  let last = '';
+  for (let token: string | undefined; left > 0;) {
+    const page = await listPage(client, place, prefix, { ...options, limit: left }, token);
+    for (const entry of entriesOf(page, place)) {
+      const name = entry.kind === 'object' ? entry.key : entry.prefix;
+      if (!name.startsWith(prefix) || !sortsAfter(entry, name, options.after)) continue;
+      if (name <= last) throw unordered(place, prefix, name, last);
+      last = name;
+      yield entry;
+      left -= 1;
+    }
+    if (page.IsTruncated !== true) return;
+    token = page.NextContinuationToken;
+    if (token === undefined) throw notS3(`list ${place.url}/${prefix}`, 'token for the next page');
+  }
+}
+
+function listPage(
+  client: S3Client,
+  place: S3Place,
+  prefix: string,
+  options: ListOptions & { limit: number },
+  token: string | undefined,
+): Promise<ListObjectsV2CommandOutput> {
+  const { signal, delimited, limit } = options;
+  const after = startAfter(prefix, options);
+  const command = new ListObjectsV2Command({
+    Bucket: place.bucket,
+    Prefix: place.keyOf(prefix),
+    MaxKeys: Math.min(PAGE_KEYS, limit),
+    // Somebody else's key can hold characters that no XML can carry.
+    EncodingType: 'url',
+    ...(delimited === true ? { Delimiter: '/' } : {}),
+    ...(token === undefined ? {} : { ContinuationToken: token }),
+    ...(token !== undefined || after === undefined ? {} : { StartAfter: place.keyOf(after) }),
+  });
+  return place.ask(`list ${place.url}/${prefix}`, signal, () => client.send(command, { abortSignal: signal }));
+}
+
+/**
+ * Where folding may hide the directory that `after` lies in (servers differ), the listing starts before that directory, and what
+ * is too early is dropped here.
+ */
+function startAfter(prefix: string, { after, delimited }: ListOptions): string | undefined {
+  if (after === undefined || delimited !== true || !after.startsWith(prefix)) return after;
+  const slash = after.indexOf('/', prefix.length);
+  return slash < 0 ? after : after.slice(0, slash);
+}
+
+function sortsAfter(entry: ListEntry, name: string, after: string | undefined): boolean {
+  return (
+    after === undefined || name > after || (entry.kind === 'directory' && after !== name && after.startsWith(name))
+  );
+}
+
+function entriesOf(page: ListObjectsV2CommandOutput, place: S3Place): ListEntry[] {
+  const entries: ListEntry[] = [];
+  for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
+    const key = place.ownKey(decoded(Key, page));
+    if (key === undefined || !isObjectKey(key) || Size === undefined || LastModified === undefined) continue;
+    entries.push({ kind: 'object', key, bytes: Size, storedAt: LastModified, tag: tagOf(ETag, Size, LastModified) });
+  }
+  for (const { Prefix } of page.CommonPrefixes ?? []) {
+    const prefix = place.ownKey(decoded(Prefix, page));
+    if (prefix?.endsWith('/') === true && isObjectKey(prefix.slice(0, -1))) entries.push({ kind: 'directory', prefix });
+  }
+  const name = (entry: ListEntry): string => (entry.kind === 'object' ? entry.key : entry.prefix);
+  return entries.sort((a, b) => (name(a) < name(b) ? -1 : 1));
+}
+
+function decoded(name: string | undefined, page: ListObjectsV2CommandOutput): string {
+  if (name === undefined || page.EncodingType !== 'url') return name ?? '';
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' '));
+  } catch {
+    return '';
+  }
+}
+
+function unordered(place: S3Place, prefix: string, name: string, last: string): WalholdError {
+  return new WalholdError('store-rejected', `could not list ${place.url}/${prefix}`, {
+    detail: `${name} came after ${last}`,
+    hint: 'This store does not list in the order of keys (directory buckets do not); use another kind of bucket.',
+  });
+}

@@ -1,0 +1,176 @@
+/**
+ * A stream as one object, whatever its length. What fits into one part goes in one request; the rest as a multipart upload, with a
+ * few parts on the way at once. Each request is repeated by the policy, from the buffer; the stream is read once.
+ *
+ * The condition is only judged when the upload is completed, so `exists` can come after all bytes were sent. When the answer to
+ * that last request is lost, a repetition finds the name taken or the upload gone: the object's own checksum then says whether it
+ * is this one.
+ */
+import { WalholdError } from '../base/errors.ts';
+import { addCrc32c } from './checksum.ts';
+import { PartGatherer, type Part } from './part-gatherer.ts';
+import type { RetryPolicy } from './retry.ts';
+import type { FinishedPart, MultipartRequests } from './s3-multipart.ts';
+
+export interface UploadSettings {
+  policy: RetryPolicy;
+  partBytes: number;
+  /** Parts being sent at once; one more is being filled. */
+  partsInFlight: number;
+}
+
+export async function uploadStream(
+  requests: MultipartRequests,
+  settings: UploadSettings,
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<'created' | 'exists'> {
+  const { policy, partBytes, partsInFlight } = settings;
+  const gatherer = new PartGatherer(chunks, partBytes, partsInFlight + 1);
+  try {
+    signal.throwIfAborted();
+    const first = await gatherer.next(signal);
+    if (first.last) return await putWhole(requests, policy, first.bytes, signal);
+    return await multipart(requests, policy, gatherer, first, signal);
+  } finally {
+    gatherer.stop();
+  }
+}
+
+async function putWhole(
+  requests: MultipartRequests,
+  policy: RetryPolicy,
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<'created' | 'exists'> {
+  let tries = 0;
+  const result = await policy.run(
+    requests.what,
+    (once) => {
+      tries += 1;
+      return requests.put(bytes, once);
+    },
+    { signal },
+  );
+  if (result === 'created' || tries === 1) return result;
+  return settle(requests, policy, { sum: addCrc32c(0, bytes), bytes: bytes.byteLength }, signal);
+}
+
+async function multipart(
+  requests: MultipartRequests,
+  policy: RetryPolicy,
+  gatherer: PartGatherer,
+  first: Part,
+  signal: AbortSignal,
+): Promise<'created' | 'exists'> {
+  const uploadId = await policy.run(requests.what, (once) => requests.begin(once), { signal });
+  let settled = false;
+  try {
+    const whole = await sendParts(requests, policy, uploadId, gatherer, first, signal);
+    const result = await complete(requests, policy, uploadId, whole, signal);
+    settled = result === 'created';
+    return result;
+  } finally {
+    if (!settled) await requests.abort(uploadId, signal);
+  }
+}
+
+interface Whole {
+  parts: FinishedPart[];
+  sum: number;
+  bytes: number;
+}
+
+/** Sends parts while others are gathered. The first failure stops everything: the source, and the requests on the way. */
+async function sendParts(
+  requests: MultipartRequests,
+  policy: RetryPolicy,
+  uploadId: string,
+  gatherer: PartGatherer,
+  first: Part,
+  signal: AbortSignal,
+): Promise<Whole> {
+  const failures: unknown[] = [];
+  const failure = new AbortController();
+  const fail = (error: unknown): void => {
+    failures.push(error);
+    failure.abort(error);
+  };
+  const either = AbortSignal.any([signal, failure.signal]);
+  const whole: Whole = { parts: [], sum: 0, bytes: 0 };
+  const sending = new Set<Promise<void>>();
+  const send = async (part: Part): Promise<void> => {
+    try {
+      whole.parts[part.number - 1] = await policy.run(
+        requests.what,
+        (once) => requests.part(uploadId, part.number, part.bytes, once),
+        { signal: either },
+      );
+    } catch (error) {
+      fail(error);
+    } finally {
+      part.release();
+    }
+  };
+  try {
+    for (let part = first; ; part = await gatherer.next(either)) {
+      whole.sum = addCrc32c(whole.sum, part.bytes);
+      whole.bytes += part.bytes.byteLength;
+      // The stream ended just with the part before.
+      if (part.bytes.byteLength > 0) track(sending, send(part));
+      if (part.last) break;
+    }
+  } catch (error) {
+    fail(error);
+  }
+  await Promise.all(sending);
+  // What the store did says more than the deadline that ended it.
+  if (failures.length > 0) throw failures.find((error) => error !== signal.reason) ?? signal.reason;
+  return whole;
+}
+
+function track(sending: Set<Promise<void>>, one: Promise<void>): void {
+  sending.add(one);
+  void one.finally(() => sending.delete(one));
+}
+
+async function complete(
+  requests: MultipartRequests,
+  policy: RetryPolicy,
+  uploadId: string,
+  whole: Whole,
+  signal: AbortSignal,
+): Promise<'created' | 'exists'> {
+  let tries = 0;
+  const result = await policy.run(
+    requests.what,
+    (once) => {
+      tries += 1;
+      return requests.complete(uploadId, whole.parts, whole.sum, once);
+    },
+    { signal },
+  );
+  if (result === 'created' || (result === 'exists' && tries === 1)) return result;
+  if (result !== 'conflict' && tries > 1) return settle(requests, policy, whole, signal);
+  throw new WalholdError('unreachable', `could not ${requests.what}`, {
+    detail: result === 'conflict' ? 'another request for the same name came in between' : 'the upload is gone',
+    hint: 'Start over: nothing was stored under that name by this attempt.',
+  });
+}
+
+/** After an answer was lost: is what lies there what was sent? Otherwise somebody else's, or nothing. */
+async function settle(
+  requests: MultipartRequests,
+  policy: RetryPolicy,
+  sent: { sum: number; bytes: number },
+  signal: AbortSignal,
+): Promise<'created' | 'exists'> {
+  const found = await policy.run(requests.what, (once) => requests.stored(once), { signal });
+  if (found === undefined) {
+    throw new WalholdError('unreachable', `could not ${requests.what}`, {
+      detail: 'the upload is gone and nothing is stored under the name',
+      hint: 'Start over.',
+    });
+  }
+  return found.bytes === sent.bytes && found.sum === sent.sum ? 'created' : 'exists';
+}
