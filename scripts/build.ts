@@ -4,7 +4,7 @@ import { globSync } from 'node:fs';
 import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 
 /** The top of the source tree. */
 export const ROOT: string = fileURLToPath(new URL('..', import.meta.url));
@@ -17,10 +17,11 @@ const ABSENT_PACKAGES = ['pg-native'];
 
 /**
  * Bundles `src/cli` into `folder`: one entry per executable and per worker thread, shared code in chunks, so that each
- * executable loads only what it runs (the hot path must not pay for the S3 client or commander).
+ * executable loads only what it runs (the hot path must not pay for the S3 client or commander). Returns what went where.
  */
-export async function buildInto(folder: string): Promise<void> {
-  await build({
+export async function buildInto(folder: string): Promise<Metafile> {
+  const { metafile } = await build({
+    metafile: true,
     absWorkingDir: ROOT,
     entryPoints: Object.fromEntries(entries().map((path) => [basename(path, '.ts'), path])),
     outdir: folder,
@@ -40,6 +41,7 @@ export async function buildInto(folder: string): Promise<void> {
     legalComments: 'none',
     logLevel: 'warning',
   });
+  return metafile;
 }
 
 /** The executables, and every file that runs in a worker thread, which its name tells. */

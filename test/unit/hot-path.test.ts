@@ -1,0 +1,33 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import type { Metafile } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildInto, ROOT } from '../../scripts/build.ts';
+
+describe('what PostgreSQL calls', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'walhold-hot-path-'));
+  let bundle: Metafile;
+
+  beforeAll(async () => {
+    bundle = await buildInto(folder);
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each(['push', 'fetch'])('loads no package that its %s does not need before its first line runs', (name) => {
+    const files = loadedAtStart(bundle, relative(ROOT, join(folder, `${name}.js`)));
+    const inputs = files.flatMap((file) => Object.keys(bundle.outputs[file]?.inputs ?? {}));
+    const packages = inputs.flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []);
+    expect([...new Set(packages)]).toEqual([]);
+    expect(inputs).toContain(`src/cli/${name}.ts`);
+  });
+});
+
+/** The output file and all that its static imports bring along. */
+function loadedAtStart(bundle: Metafile, entry: string, seen = new Set<string>()): string[] {
+  if (seen.has(entry)) return [];
+  seen.add(entry);
+  const imports = bundle.outputs[entry]?.imports ?? [];
+  const statics = imports.filter(({ kind, external }) => kind === 'import-statement' && external !== true);
+  return [entry, ...statics.flatMap(({ path }) => loadedAtStart(bundle, path, seen))];
+}
