@@ -26,9 +26,9 @@ export interface Companion {
   program: Command;
   /** Settings on the command line, and where else they come from. */
   settings: LoadInput;
-  run(options: CommonOptions, plan: (context: CommandContext) => Promise<CommandOutcome>): Promise<void>;
+  run: (options: CommonOptions, plan: (context: CommandContext) => Promise<CommandOutcome>) => Promise<void>;
   /** For the rare command that must work with settings that make no whole configuration. */
-  runWithoutConfig(plan: (context: Omit<CommandContext, 'config'>) => Promise<CommandOutcome>): Promise<void>;
+  runWithoutConfig: (plan: (context: Omit<CommandContext, 'config'>) => Promise<CommandOutcome>) => Promise<void>;
 }
 
 export interface CompanionInput {
@@ -57,10 +57,12 @@ export function makeCompanion(input: CompanionInput): Companion {
       const log = logAt(options.verbose === true ? 'debug' : loaded.config.logLevel);
       for (const warning of loaded.warnings) log.warning(warning);
       const config = chosenRepositories(loaded.config, options.useRepo);
-      input.conclude(await plan({ config, log, clock: systemClock, signal, environment, print }));
+      input.conclude(await plan({ config, log, clock: systemClock, random: Math.random, signal, environment, print }));
     },
     async runWithoutConfig(plan) {
-      input.conclude(await plan({ log: logAt('info'), clock: systemClock, signal, environment, print }));
+      input.conclude(
+        await plan({ log: logAt('info'), clock: systemClock, random: Math.random, signal, environment, print }),
+      );
     },
   };
 }

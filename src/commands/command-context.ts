@@ -7,6 +7,8 @@ export interface CommandContext {
   config: Config;
   log: Log;
   clock: Clock;
+  /** Evenly in [0, 1). */
+  random: () => number;
   /** Aborts with `interrupted` when the operator stops the program. */
   signal: AbortSignal;
   environment: Readonly<Record<string, string | undefined>>;
