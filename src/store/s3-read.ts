@@ -105,6 +105,8 @@ function extent(
   if (length === undefined) throw notS3(what, 'length');
   if (rangeHeader(range) === undefined) return { size: length, bytes: length };
   const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(got.ContentRange ?? '') ?? [];
+  // Of an object without bytes some servers send the whole, which is the same.
+  if (first === undefined && length === 0) return { size: 0, bytes: 0 };
   if (first === undefined) throw notS3(what, 'range');
   const size = Number(total);
   const bytes = Number(last) - Number(first) + 1;

@@ -1,0 +1,125 @@
+/**
+ * A strict S3 in memory, over real HTTP: what AWS refuses it refuses, and it fails in the ways a script tells it to. It knows the
+ * operations that walhold uses; anything else is 501, so that a new request does not pass unnoticed.
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { checkSignature } from './fake-s3-auth.ts';
+import { Refusal, refuse, type S3Reply, type S3Request } from './fake-s3-messages.ts';
+import { FaultScript, type Fault } from './fake-s3-faults.ts';
+import { respond } from './fake-s3-operations.ts';
+import { FakeBucket } from './fake-s3-bucket.ts';
+import { operationOf, type Operation } from './fake-s3-routes.ts';
+
+export interface FakeS3Options {
+  region?: string;
+  accessKey?: string;
+  /** Keys in one page of a listing, whatever the request asks. */
+  pageKeys?: number;
+  /** AWS wants 5 MiB in every part but the last. */
+  leastPartBytes?: number;
+  /** Promises of S3 that this server breaks, as some do. */
+  ignores?: readonly ('conditions' | 'checksums' | 'ranges')[];
+}
+
+export class FakeS3 implements AsyncDisposable {
+  readonly region: string;
+  readonly accessKey: string;
+  readonly secretKey = 'secret';
+  readonly buckets: Map<string, FakeBucket> = new Map();
+  /** Everything that was asked, in order of arrival. */
+  readonly requests: Operation[] = [];
+  readonly options: FakeS3Options;
+  readonly #server: Server;
+  readonly #faults = new FaultScript();
+
+  private constructor(options: FakeS3Options) {
+    this.options = options;
+    this.region = options.region ?? 'us-east-1';
+    this.accessKey = options.accessKey ?? 'AKFAKE';
+    this.#server = createServer((message, response) => void this.#handle(message, response));
+    this.#server.keepAliveTimeout = 60_000;
+  }
+
+  static async start(options: FakeS3Options = {}): Promise<FakeS3> {
+    const fake = new FakeS3(options);
+    fake.#server.listen(0, '127.0.0.1');
+    await once(fake.#server, 'listening');
+    return fake;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  makeBucket(name: string): FakeBucket {
+    const bucket = new FakeBucket();
+    this.buckets.set(name, bucket);
+    return bucket;
+  }
+
+  /** The next `times` requests for `operation` (any, if left out) meet `fault`. Faults are used up in the order given. */
+  fail(fault: Fault, options: { operation?: Operation; times?: number } = {}): void {
+    this.#faults.add(fault, options.operation, options.times ?? 1);
+  }
+
+  /** Whether every scripted fault has happened: a test that never met its fault proves nothing. */
+  get allFaultsMet(): boolean {
+    return this.#faults.empty;
+  }
+
+  async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    message.on('error', () => undefined);
+    try {
+      const request = await readRequest(message);
+      const operation = operationOf(request);
+      if (operation !== undefined) this.requests.push(operation);
+      const fault = this.#faults.next(operation);
+      await (fault ?? plainly)(request, () => this.#reply(request, operation), response);
+    } catch {
+      response.destroy();
+    }
+  }
+
+  #reply(request: S3Request, operation: Operation | undefined): S3Reply {
+    try {
+      checkSignature(request, this);
+      if (operation === undefined) throw refuse(501, 'NotImplemented');
+      return respond(this, operation, request);
+    } catch (error) {
+      if (error instanceof Refusal) return error.reply;
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}
+
+async function readRequest(message: IncomingMessage): Promise<S3Request> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of message) chunks.push(chunk as Buffer);
+  const url = new URL(message.url ?? '/', 'http://fake');
+  const [, bucket = '', ...key] = url.pathname.split('/');
+  return {
+    method: message.method ?? '',
+    bucket: decodeURIComponent(bucket),
+    key: decodeURIComponent(key.join('/')),
+    query: url.searchParams,
+    headers: message.headers as Record<string, string>,
+    body: Buffer.concat(chunks),
+  };
+}
+
+const plainly: Fault = (request, carryOut, response) => send(response, carryOut(), request.method);
+
+/** Writes a reply as S3 does: no body for HEAD, and the length of what would have been one. */
+export function send(response: ServerResponse, reply: S3Reply, method: string): void {
+  const body = reply.body ?? Buffer.alloc(0);
+  response.writeHead(reply.status, { 'content-length': body.byteLength, ...reply.headers });
+  response.end(method === 'HEAD' ? undefined : body);
+}
