@@ -1,0 +1,38 @@
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+export interface BenchOptions {
+  rounds: number;
+  /** As pgbench's: 60 makes 1 GB. */
+  scale: number;
+  /** WAL segments pushed and fetched in one round. */
+  segments: number;
+  /** The file for the table. */
+  output: string;
+}
+
+const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
+
+/** @throws for words that are no options and values that are no positive whole numbers. */
+export function benchOptions(words: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...words],
+    options: {
+      rounds: { type: 'string', default: '5' },
+      scale: { type: 'string', default: '60' },
+      segments: { type: 'string', default: '10' },
+      output: { type: 'string', default: RESULTS },
+    },
+  });
+  return {
+    rounds: positive('rounds', values.rounds),
+    scale: positive('scale', values.scale),
+    segments: positive('segments', values.segments),
+    output: values.output,
+  };
+}
+
+function positive(name: string, text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`--${name} is a whole number from 1 to 9999, not "${text}"`);
+  return Number(text);
+}
