@@ -1,0 +1,71 @@
+import { forkPoint, lineage, type TimelineHistory } from '../postgres/timeline-history.ts';
+import type { TimelineId } from '../postgres/timeline.ts';
+import { segnoOfLsn } from '../postgres/wal-name.ts';
+import { liesOn, type BackupPoint } from './coverage.ts';
+import type { TimelineWish } from './recovery-target.ts';
+import { highestStored, historyOf, timelinesOf, walOf, type WalInventory } from './wal-inventory.ts';
+
+/** The timeline that recovery from a backup follows. */
+export interface ChosenTimeline {
+  readonly history: TimelineHistory;
+  /** Newer ones that were passed over: of them nothing from their fork on is stored. */
+  readonly stray: readonly TimelineId[];
+}
+
+/** `undefined`: the backup does not lie on the timeline that was wished for. */
+export function chooseTimeline(
+  wish: TimelineWish,
+  backup: BackupPoint,
+  inventory: WalInventory,
+): ChosenTimeline | undefined {
+  if (wish.kind === 'number') {
+    const history = historyOf(inventory, wish.timeline);
+    return liesOn(backup, history) ? { history, stray: [] } : undefined;
+  }
+  if (wish.kind === 'current') return { history: historyOf(inventory, backup.timeline), stray: [] };
+  const stray: TimelineId[] = [];
+  for (const timeline of timelinesOf(inventory).toReversed()) {
+    const history = historyOf(inventory, timeline);
+    if (timeline === backup.timeline || !liesOn(backup, history)) continue;
+    if (isStray(history, inventory)) stray.push(timeline);
+    else return { history, stray };
+  }
+  return { history: historyOf(inventory, backup.timeline), stray };
+}
+
+/** Whether of a timeline nothing is stored from the segment on in which it left its parent. */
+export function isStray(history: TimelineHistory, inventory: WalInventory): boolean {
+  const fork = forkPoint(history);
+  if (fork === undefined) return false;
+  const highest = highestStored(walOf(inventory, history.timeline));
+  return highest === undefined || highest < segnoOfLsn(fork, inventory.segmentBytes);
+}
+
+/** Ancestors of which WAL beyond the point where `history` leaves them is stored, with the highest segment: what this path gives up. */
+export function leftBehind(
+  history: TimelineHistory,
+  inventory: WalInventory,
+): { timeline: TimelineId; highest: bigint }[] {
+  return lineage(history)
+    .slice(0, -1)
+    .flatMap((timeline, index) => {
+      const left = history.entries[index]?.switchLsn;
+      const highest = walOf(inventory, timeline).segments.runs.at(-1)?.last;
+      if (left === undefined || highest === undefined) return [];
+      return highest > segnoOfLsn(left, inventory.segmentBytes) ? [{ timeline, highest }] : [];
+    });
+}
+
+/**
+ * Whether the absence of this segment is a hole by the rule of `walhold-fetch`, or may be: something higher is stored on its
+ * timeline, or something at all from there on of a timeline that left it there or later.
+ */
+export function countsAsHole(timeline: TimelineId, segno: bigint, inventory: WalInventory): boolean {
+  return timelinesOf(inventory).some((other) => {
+    const highest = highestStored(walOf(inventory, other));
+    if (highest === undefined) return false;
+    if (other === timeline) return highest > segno;
+    const left = historyOf(inventory, other).entries.find((entry) => entry.timeline === timeline)?.switchLsn;
+    return left !== undefined && segnoOfLsn(left, inventory.segmentBytes) >= segno && highest >= segno;
+  });
+}
