@@ -103,7 +103,7 @@ function retrySeries(settings: RetrySettings, what: string, signal: AbortSignal)
       last = error;
       failures += 1;
       if (failures >= tries) throw failures === 1 ? error : counted(error, failures, clock.now() - begun);
-      const pauseMs = Math.round(random() * Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failures, 30)));
+      const pauseMs = Math.round(random() * Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failures - 1, 30)));
       log.debug(`could not ${what}, trying again in ${pauseMs} ms`, { detail: error.detail ?? error.message });
       try {
         await clock.sleep(pauseMs, signal);
