@@ -4,11 +4,17 @@ export function textTable(
   rows: readonly (readonly string[])[],
   right: ReadonlySet<string> = new Set(),
 ): string {
-  const lines = [header, ...rows];
+  const lines = [header, ...rows].map((line) => line.map(plainText));
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   const cell = (text: string, column: number): string => {
     const width = widths[column] ?? 0;
     return right.has(header[column] ?? '') ? text.padStart(width) : text.padEnd(width);
   };
   return lines.map((line) => `${line.map(cell).join('  ').trimEnd()}\n`).join('');
+}
+
+/** Labels and names come from a repository: none may move the operator's cursor. */
+function plainText(text: string): string {
+  // eslint-disable-next-line no-control-regex -- exactly these are meant
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
 }

@@ -1,0 +1,125 @@
+import { formatLsn, type Lsn } from '../postgres/lsn.ts';
+import { formatIso, microsFromMs } from '../postgres/timestamp.ts';
+import { segmentName, segnoOfLsn } from '../postgres/wal-name.ts';
+import type { BackupSummary } from '../repository/backups.ts';
+import { lastMoment } from '../repository/commit-search.ts';
+import { gapsOf, windowsOf, type RecoveryWindow } from '../repository/coverage.ts';
+import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
+import { pathLegs } from '../repository/recovery-path.ts';
+import { storedSegmentTimes, type SegmentTimes } from '../repository/segment-times.ts';
+import { historyOf, type WalInventory } from '../repository/wal-inventory.ts';
+import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { describeList } from './list-text.ts';
+import { warnOfFailures } from './repository-failures.ts';
+import { withRepositories } from './with-repositories.ts';
+
+/** The shape of `walhold list --json`. */
+export interface ListJson {
+  backups: BackupJson[];
+  windows: WindowJson[];
+  gaps: GapJson[];
+}
+
+export interface BackupJson {
+  id: string;
+  type: 'full' | 'incremental';
+  parent: string | null;
+  label: string;
+  startedAt: string;
+  stoppedAt: string;
+  startLsn: string;
+  stopLsn: string;
+  timeline: number;
+  pgVersion: string;
+  systemId: string;
+  sizeBytes: number;
+  storedBytes: number;
+  lockedUntil: string | null;
+  encrypted: boolean;
+}
+
+export interface WindowJson {
+  timeline: number;
+  from: string;
+  to: string;
+  fromLsn: string;
+  toLsn: string;
+}
+
+/** Names of the first and the last missing segment. */
+export interface GapJson {
+  timeline: number;
+  first: string;
+  last: string;
+}
+
+/** Prints the backups, the windows that one can recover to, and what is missing. A repository that does not answer is a fault. */
+export async function list(context: CommandContext, options: { json: boolean }): Promise<CommandOutcome> {
+  return await withRepositories(context, async (repositories) => {
+    const { signal, config, log } = context;
+    const overview = await readOverview(repositories, { signal, jobs: config.jobs });
+    const result: ListJson = {
+      backups: overview.backups.map(({ summary }) => backupJson(summary)),
+      windows: await windowsJson(overview, { signal }),
+      gaps: gapsJson(overview),
+    };
+    context.print(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describeList(result));
+    warnOfFailures(log, overview);
+    return overview.failures.length + overview.damaged.length === 0 ? 'done' : 'fault';
+  });
+}
+
+export function backupJson(summary: BackupSummary): BackupJson {
+  const { id, type, parent, label, startedAt, stoppedAt, startLsn, stopLsn, timeline, server } = summary;
+  return {
+    ...{ id, type, parent: parent ?? null, label, startedAt, stoppedAt },
+    startLsn: formatLsn(startLsn),
+    stopLsn: formatLsn(stopLsn),
+    timeline,
+    pgVersion: server.version,
+    systemId: String(server.systemId),
+    sizeBytes: summary.sizeBytes,
+    storedBytes: summary.storedBytes,
+    lockedUntil: null,
+    encrypted: false,
+  };
+}
+
+/** By timeline, in order of their ends. */
+export async function windowsJson(overview: Overview, { signal }: { signal: AbortSignal }): Promise<WindowJson[]> {
+  const { inventory, repositories, systemId } = overview;
+  if (inventory === undefined) return [];
+  const times = storedSegmentTimes(repositories, inventory, { signal, systemId });
+  const windows = windowsOf(
+    overview.backups.map(({ summary }) => pointOf(summary)),
+    inventory,
+  );
+  return await Promise.all(windows.map((window) => windowJson(window, inventory, times)));
+}
+
+export function gapsJson({ inventory }: Pick<Overview, 'inventory'>): GapJson[] {
+  if (inventory === undefined) return [];
+  const name = (timeline: RecoveryWindow['timeline'], segno: bigint): string =>
+    segmentName(timeline, segno, inventory.segmentBytes);
+  return gapsOf(inventory).map(({ timeline, first, last }) => ({
+    timeline,
+    first: name(timeline, first),
+    last: name(timeline, last),
+  }));
+}
+
+async function windowJson(
+  window: RecoveryWindow<ReturnType<typeof pointOf>>,
+  inventory: WalInventory,
+  times: SegmentTimes,
+): Promise<WindowJson> {
+  const { timeline, fromLsn, last } = window;
+  const first = segnoOfLsn(fromLsn, inventory.segmentBytes);
+  const legs = pathLegs(historyOf(inventory, timeline), first, inventory.segmentBytes);
+  const end = await lastMoment({ legs, first, last: last.segno, inventory, times });
+  const { endLsn } = await times.segment(last);
+  const from = window.backups[0].summary.stoppedAt;
+  const to = end === undefined || end.at < microsFromMs(window.from.getTime()) ? from : (formatIso(end.at) ?? from);
+  const toLsn: Lsn = endLsn ?? window.toLsn;
+  return { timeline, from, to, fromLsn: formatLsn(fromLsn), toLsn: formatLsn(toLsn) };
+}

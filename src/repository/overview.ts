@@ -1,0 +1,85 @@
+/** Everything that is stored, over all repositories together, by bulk listings: what `list`, `status` and `verify` start from. */
+import { WalholdError } from '../base/errors.ts';
+import { parseIso } from '../postgres/timestamp.ts';
+import type { CallOptions } from '../store/store.ts';
+import { readBackups, type BackupList, type BackupSummary } from './backups.ts';
+import type { BackupPoint } from './coverage.ts';
+import { requireIdentity } from './identity.ts';
+import { readWalInventory, type ReadInventory } from './read-wal-inventory.ts';
+import { worstOf, type Repository, type RepositoryFailure } from './repository.ts';
+import { storedSegmentSize } from './stored-segment-size.ts';
+
+export interface Overview extends BackupList {
+  systemId: bigint;
+  /** `undefined`: no backup and no segment is stored. */
+  inventory: ReadInventory | undefined;
+  /** Those that answered, in order of their numbers. */
+  repositories: readonly Repository[];
+}
+
+/**
+ * Throws when no repository could be read, and `identity` when they belong to different clusters. A repository that fails half
+ * way is among the failures; what it had said until then is not taken back.
+ */
+export async function readOverview(
+  repositories: readonly Repository[],
+  options: CallOptions & { jobs: number; systemId?: bigint | undefined },
+): Promise<Overview> {
+  const { systemId, known, failures } = await identify(repositories, options);
+  const backups = await readBackups(known, options);
+  const segmentBytes = await storedSegmentSize(known, backups.backups, options);
+  const inventory =
+    segmentBytes === undefined
+      ? undefined
+      : await readWalInventory(known, { signal: options.signal, segmentBytes, systemId });
+  const failed = unique([...failures, ...backups.failures, ...(inventory?.failures ?? [])]);
+  return {
+    ...backups,
+    systemId,
+    inventory,
+    failures: failed,
+    repositories: known.filter((repository) => !failed.some((one) => one.repository === repository)),
+  };
+}
+
+/** What coverage asks of a backup. */
+export interface SummaryPoint extends BackupPoint {
+  readonly summary: BackupSummary;
+}
+
+export function pointOf(summary: BackupSummary): SummaryPoint {
+  const { id, timeline, startLsn, stopLsn, stoppedAt } = summary;
+  return { id, timeline, startLsn, stopLsn, stoppedAt: dateOf(stoppedAt), summary };
+}
+
+/** To the millisecond, upwards: recovery to a time must not go before it. */
+function dateOf(iso: string): Date {
+  const micros = parseIso(iso);
+  if (micros === undefined) throw new RangeError(`${iso} is not a time`);
+  return new Date(Number((micros + 999n) / 1000n));
+}
+
+async function identify(
+  repositories: readonly Repository[],
+  { signal, systemId: wanted }: CallOptions & { systemId?: bigint | undefined },
+): Promise<{ systemId: bigint; known: Repository[]; failures: RepositoryFailure[] }> {
+  const known: Repository[] = [];
+  const failures: RepositoryFailure[] = [];
+  let systemId = wanted;
+  for (const repository of repositories) {
+    try {
+      systemId = (await requireIdentity(repository.store, { signal, systemId })).systemId;
+      known.push(repository);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof WalholdError && error.code === 'identity') throw error;
+      failures.push({ repository, error });
+    }
+  }
+  if (systemId === undefined || known.length === 0) throw worstOf(failures);
+  return { systemId, known, failures };
+}
+
+function unique(failures: readonly RepositoryFailure[]): RepositoryFailure[] {
+  return failures.filter((one, at) => failures.findIndex(({ repository }) => repository === one.repository) === at);
+}
