@@ -52,7 +52,11 @@ const STATIC_CHECKS: readonly Check[] = [
 export function planOf(words: readonly string[]): Plan {
   const [first] = words;
   if (first === 'quick') {
-    const withoutServers = { name: 'contract', files: ['test/contract/file', 'test/contract/s3-fake'], limitSeconds: MINUTE };
+    const withoutServers = {
+      name: 'contract',
+      files: ['test/contract/file', 'test/contract/s3-fake'],
+      limitSeconds: MINUTE,
+    };
     return { checks: [BUILD, ...STATIC_CHECKS], projects: [projectOf('unit'), withoutServers], env: {} };
   }
   if (first === undefined || first === 'ci' || first === 'long') {
