@@ -5,6 +5,7 @@ import { VERSION } from '../base/version.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addListCommand } from './commands/list.ts';
+import { addWalCommand } from './commands/wal.ts';
 import { makeCompanion, PROGRAM, type Companion } from './companion.ts';
 import { exitStatusHelp, settingsHelp } from './companion-help.ts';
 import { usageError } from './usage-error.ts';
@@ -13,7 +14,7 @@ import { usageError } from './usage-error.ts';
 const SHORT_FLAGS = { '-j': 'jobs' } as const;
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((companion: Companion) => void)[] = [addListCommand, addConfigCommand];
+const COMMANDS: readonly ((companion: Companion) => void)[] = [addListCommand, addWalCommand, addConfigCommand];
 
 export interface CompanionProcess {
   argv: readonly string[];

@@ -13,7 +13,7 @@ export interface CommandContext {
   signal: AbortSignal;
   environment: Readonly<Record<string, string | undefined>>;
   /** Writes to stdout: results only. The text brings its own line ends. */
-  print(text: string): void;
+  print: (text: string) => void;
 }
 
 /** `fault`: the command did its work and what it found is wrong (exit status 1). Failures to do the work are errors. */

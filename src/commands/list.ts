@@ -72,7 +72,12 @@ export async function list(context: CommandContext, options: { json: boolean }):
 export function backupJson(summary: BackupSummary): BackupJson {
   const { id, type, parent, label, startedAt, stoppedAt, startLsn, stopLsn, timeline, server } = summary;
   return {
-    ...{ id, type, parent: parent ?? null, label, startedAt, stoppedAt },
+    id,
+    type,
+    parent: parent ?? null,
+    label,
+    startedAt,
+    stoppedAt,
     startLsn: formatLsn(startLsn),
     stopLsn: formatLsn(stopLsn),
     timeline,

@@ -1,3 +1,5 @@
+import { plainText } from './plain-text.ts';
+
 /** Columns aligned with spaces, a line per row, no trailing blanks. Columns named in `right` are set flush right. */
 export function textTable(
   header: readonly string[],
@@ -11,10 +13,4 @@ export function textTable(
     return right.has(header[column] ?? '') ? text.padStart(width) : text.padEnd(width);
   };
   return lines.map((line) => `${line.map(cell).join('  ').trimEnd()}\n`).join('');
-}
-
-/** Labels and names come from a repository: none may move the operator's cursor. */
-function plainText(text: string): string {
-  // eslint-disable-next-line no-control-regex -- exactly these are meant
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
 }

@@ -1,0 +1,51 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { parseTimelineText, type TimelineId } from '../../postgres/timeline.ts';
+import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
+
+export function addWalCommand(companion: Companion): void {
+  const wal = companion.program.command('wal').description('WAL files: list, inspect, push');
+  addList(wal, companion);
+  addInspect(wal, companion);
+}
+
+function addList(wal: Command, { run }: Companion): void {
+  const command = wal.command('list').description('print every WAL file that is stored');
+  withCommonOptions(command, 'reads')
+    .option('--timeline <N>', 'of this timeline only (decimal, or hex with 0x)', timeline)
+    .option('--json', 'print JSON')
+    .action(async (options: CommonOptions & { json?: boolean; timeline?: TimelineId }) => {
+      await run(options, async (context) => {
+        const { walList } = await import('../../commands/wal-list.ts');
+        return await walList(context, { json: options.json === true, timeline: options.timeline });
+      });
+    });
+}
+
+function addInspect(wal: Command, { run, runWithoutConfig }: Companion): void {
+  const command = wal
+    .command('inspect')
+    .description("show a WAL file's header, whether it fits its name, its digest, and who stored it when")
+    .argument('<FILE|NAME>', 'a path (write ./NAME for one in this directory), or the name of a stored WAL file');
+  withCommonOptions(command, 'reads')
+    .option('--json', 'print JSON')
+    .action(async (subject: string, options: CommonOptions & { json?: boolean }) => {
+      const json = options.json === true;
+      if (subject.includes('/')) {
+        await runWithoutConfig(async (context) => {
+          const { inspectFile } = await import('../../commands/wal-inspect.ts');
+          return await inspectFile(context, subject, { json });
+        });
+      } else {
+        await run(options, async (context) => {
+          const { inspectStored } = await import('../../commands/wal-inspect.ts');
+          return await inspectStored(context, subject, { json });
+        });
+      }
+    });
+}
+
+function timeline(text: string): TimelineId {
+  const parsed = parseTimelineText(text);
+  if (parsed === undefined) throw new InvalidArgumentError('It is not a timeline.');
+  return parsed;
+}
