@@ -1,0 +1,164 @@
+/**
+ * Which backup, which timeline and which WAL lead to a target: decided before any byte is moved, from listings and a few heads.
+ * What cannot be reached is said here, with what can.
+ */
+import { lineage } from '../postgres/timeline-history.ts';
+import type { TimelineId } from '../postgres/timeline.ts';
+import type { ReachOptions, Remark, Verdict } from './reach-verdict.ts';
+import type { PathLeg, PathSegment } from './recovery-path.ts';
+import { describeTarget, type RecoveryTarget, type TimelineWish } from './recovery-target.ts';
+import { nameOf, wayOf, type PlannedBackup, type Point, type WalEvidence, type Way } from './restore-way.ts';
+import { reachTarget } from './target-reach.ts';
+import { chooseTimeline, leftBehind } from './timeline-choice.ts';
+import type { StoredPartial } from './wal-inventory.ts';
+
+export interface PlanRequest extends ReachOptions {
+  readonly target: RecoveryTarget;
+  readonly timeline: TimelineWish;
+  /** `any`: the one that fits the target. `latest`: the newest, whether it fits or not. Else an identifier. */
+  readonly backup: string;
+}
+
+export interface RestorePlan<B extends PlannedBackup> {
+  readonly reachable: true;
+  readonly backup: B;
+  /** The target timeline. */
+  readonly timeline: TimelineId;
+  /** Whether its history file is stored, or it needs none. */
+  readonly hasHistory: boolean;
+  /** From the backup's timeline to the target's. */
+  readonly timelines: readonly TimelineId[];
+  readonly legs: readonly PathLeg[];
+  readonly walFrom: PathSegment;
+  readonly walTo: PathSegment;
+  readonly partial: StoredPartial | undefined;
+  readonly allowGap: PathSegment | undefined;
+  readonly remarks: readonly Remark[];
+}
+
+export interface NoPlan {
+  readonly reachable: false;
+  readonly why: string;
+  readonly hint: string | undefined;
+  /** The nearest moments that can be reached. */
+  readonly before: Point | undefined;
+  readonly after: Point | undefined;
+}
+
+export async function planRestore<B extends PlannedBackup>(
+  request: PlanRequest,
+  backups: readonly B[],
+  evidence: WalEvidence,
+): Promise<RestorePlan<B> | NoPlan> {
+  const newestFirst = [...backups].sort((a, b) => compare(b.stoppedMicros, a.stoppedMicros));
+  const considered = newestFirst.filter((backup) => isWanted(backup, request.backup, newestFirst[0]));
+  const remarks: Remark[] = [];
+  let failed: Extract<Verdict, { reached: false }> | undefined;
+  let tooLate: string | undefined;
+  for (const backup of considered) {
+    const late = isTooLate(backup, request.target);
+    if (late !== undefined) {
+      tooLate ??= late;
+      continue;
+    }
+    const way = findWay(backup, request, evidence);
+    const verdict = typeof way === 'string' ? notThere(way) : await reachTarget(way, request.target, request, evidence);
+    if (verdict.reached && typeof way !== 'string') return makePlan(way, verdict, remarks, evidence);
+    if (verdict.reached) continue;
+    failed ??= verdict;
+    remarks.push({ level: 'warning', text: `backup ${backup.id} is passed over: ${verdict.why}` });
+  }
+  return {
+    reachable: false,
+    why: failed?.why ?? tooLate ?? 'no backup is stored',
+    hint: failed === undefined ? lateHint(request) : failed.hint,
+    before: failed?.before,
+    after: nearestAfter(newestFirst, request, evidence),
+  };
+}
+
+function isWanted(backup: PlannedBackup, wish: string, newest: PlannedBackup | undefined): boolean {
+  if (wish === 'any') return true;
+  return wish === 'latest' ? backup === newest : backup.id === wish;
+}
+
+/** Recovery cannot go back before the end of its backup. */
+function isTooLate(backup: PlannedBackup, target: RecoveryTarget): string | undefined {
+  const late =
+    (target.kind === 'time' && backup.stoppedMicros > target.time.unixMicros) ||
+    (target.kind === 'lsn' && backup.stopLsn > target.lsn);
+  return late ? `backup ${backup.id} ended after ${describeTarget(target)}, and recovery cannot go back` : undefined;
+}
+
+function lateHint({ backup }: PlanRequest): string | undefined {
+  return backup === 'any' ? undefined : 'Leave out --backup to have one chosen that fits.';
+}
+
+/** A text: why there is none. */
+function findWay<B extends PlannedBackup>(backup: B, request: PlanRequest, evidence: WalEvidence): Way<B> | string {
+  const { inventory } = evidence;
+  const chosen = chooseTimeline(request.timeline, backup, inventory);
+  if (chosen === undefined) {
+    const wish = request.timeline.kind === 'number' ? request.timeline.timeline : backup.timeline;
+    return `timeline ${wish} does not descend from timeline ${backup.timeline} at or after the end of backup ${backup.id}`;
+  }
+  return (
+    wayOf(backup, chosen, inventory) ??
+    `some of the WAL that backup ${backup.id} itself needs to become consistent is missing`
+  );
+}
+
+function makePlan<B extends PlannedBackup>(
+  way: Way<B>,
+  verdict: Extract<Verdict, { reached: true }>,
+  before: readonly Remark[],
+  { inventory }: WalEvidence,
+): RestorePlan<B> {
+  const { timeline } = way.history;
+  const path = lineage(way.history);
+  const timelines = path.slice(path.indexOf(way.backup.timeline));
+  const remarks: Remark[] = [...before, ...verdict.remarks];
+  for (const stray of way.stray) {
+    const text = `timeline ${stray} is ignored: nothing from where it begins is stored of it`;
+    remarks.push({ level: 'notice', text });
+  }
+  for (const left of leftBehind(way.history, inventory)) {
+    if (!timelines.includes(left.timeline)) continue;
+    const text = `timeline ${left.timeline} goes on where timeline ${timeline} leaves it, up to segment ${nameOf({ timeline: left.timeline, segno: left.highest }, inventory)}: --target-timeline ${left.timeline} recovers that`;
+    remarks.push({ level: 'notice', text });
+  }
+  return {
+    reachable: true,
+    backup: way.backup,
+    timeline,
+    hasHistory: timeline === 1 || inventory.histories.has(timeline),
+    timelines,
+    legs: way.legs,
+    walFrom: { timeline: way.legs[0]?.timeline ?? timeline, segno: way.first },
+    walTo: verdict.walTo,
+    partial: verdict.partial,
+    allowGap: verdict.allowGap,
+    remarks,
+  };
+}
+
+/** The end of the first backup after the target that can be used. */
+function nearestAfter(
+  newestFirst: readonly PlannedBackup[],
+  request: PlanRequest,
+  evidence: WalEvidence,
+): Point | undefined {
+  const after = newestFirst.findLast(
+    (backup) =>
+      isTooLate(backup, request.target) !== undefined && typeof findWay(backup, request, evidence) !== 'string',
+  );
+  return after === undefined ? undefined : { micros: after.stoppedMicros, lsn: after.stopLsn };
+}
+
+function notThere(why: string): Extract<Verdict, { reached: false }> {
+  return { reached: false, why, hint: undefined, before: undefined };
+}
+
+function compare(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
