@@ -26,9 +26,9 @@ export async function* listS3(
       yield entry;
       left -= 1;
     }
-    if (page.IsTruncated !== true) return;
+    if (page.IsTruncated === false) return;
     token = page.NextContinuationToken;
-    if (token === undefined) throw notS3(`list ${place.url}/${prefix}`, 'token for the next page');
+    if (token === undefined) throw notS3(`list ${place.url}/${prefix}`, 'word on whether there is more');
   }
 }
 

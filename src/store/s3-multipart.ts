@@ -106,7 +106,8 @@ export class S3Multipart implements MultipartRequests {
       MultipartUpload: { Parts: parts.map(listedPart) },
     });
     try {
-      await this.ask(signal, (once) => this.client.send(command, once));
+      const stored = await this.ask(signal, (once) => this.client.send(command, once));
+      if (stored.ETag === undefined) throw notS3(this.what, 'ETag');
       return 'created';
     } catch (error) {
       if (isTaken(error)) return 'exists';

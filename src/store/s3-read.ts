@@ -32,25 +32,18 @@ export function s3Reader(client: S3Client, place: S3Place, requestTimeoutMs: num
 
   const stat: S3Reader['stat'] = async (key, signal) => {
     const what = `look at ${place.url}/${key}`;
-    const command = new HeadObjectCommand({ Bucket: place.bucket, Key: place.keyOf(key) });
     try {
+      const command = new HeadObjectCommand({ Bucket: place.bucket, Key: place.keyOf(key) });
       const head = await place.ask(what, signal, () => client.send(command, { abortSignal: signal }));
       return infoOf(what, key, head.ContentLength, head);
     } catch (error) {
-      if (answerOf(error)?.status !== 404) throw error;
-      // A HEAD's 404 has no body: it may be the bucket that is missing, or a proxy that answers. A GET's says.
-      return proofOfAbsence(what, key, signal);
+      if (!isMute(error)) throw error;
+      // Is it the object that is missing, or the bucket, or does a proxy answer? Only a refusal with a body says.
+      const got = await get(what, key, undefined, signal);
+      if (got === undefined || got === 'beyond') return undefined;
+      discard(got);
+      return infoOf(what, key, got.ContentLength, got);
     }
-  };
-
-  const proofOfAbsence = async (what: string, key: string, signal: AbortSignal): Promise<ObjectInfo | undefined> => {
-    const got = await get(what, key, 'bytes=0-0', signal);
-    if (got === undefined) return undefined;
-    if (got !== 'beyond') discard(got);
-    // Created since the HEAD.
-    const command = new HeadObjectCommand({ Bucket: place.bucket, Key: place.keyOf(key) });
-    const head = await place.ask(what, signal, () => client.send(command, { abortSignal: signal }));
-    return infoOf(what, key, head.ContentLength, head);
   };
 
   return {
@@ -75,6 +68,12 @@ export function s3Reader(client: S3Client, place: S3Place, requestTimeoutMs: num
       }
     },
   };
+}
+
+/** A refusal of a HEAD, which has no body to give reasons in. */
+function isMute(error: unknown): boolean {
+  const status = answerOf(error)?.status;
+  return status !== undefined && status >= 400 && status < 500;
 }
 
 /** `beyond`: the object is there, the range begins after its end. */

@@ -15,8 +15,8 @@ import type { FinishedPart, MultipartRequests } from './s3-multipart.ts';
 export interface UploadSettings {
   policy: RetryPolicy;
   partBytes: number;
-  /** Parts being sent at once; one more is being filled. */
-  partsInFlight: number;
+  /** How many parts may be in memory, being filled or sent. */
+  partBuffers: number;
 }
 
 export async function uploadStream(
@@ -25,8 +25,8 @@ export async function uploadStream(
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<'created' | 'exists'> {
-  const { policy, partBytes, partsInFlight } = settings;
-  const gatherer = new PartGatherer(chunks, partBytes, partsInFlight + 1);
+  const { policy, partBytes, partBuffers } = settings;
+  const gatherer = new PartGatherer(chunks, partBytes, partBuffers);
   try {
     signal.throwIfAborted();
     const first = await gatherer.next(signal);

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { addCrc32c, checksumText } from './checksum.ts';
 import { isTaken } from './s3-errors.ts';
-import type { S3Place } from './s3-place.ts';
+import { notS3, type S3Place } from './s3-place.ts';
 
 /** What every object of the repository is stored with. */
 export interface S3ObjectOptions {
@@ -39,6 +39,7 @@ export async function putObject(
   options: S3ObjectOptions & { signal: AbortSignal; sum?: number },
 ): Promise<'created' | 'exists'> {
   const { signal, sum = addCrc32c(0, bytes) } = options;
+  const what = `store ${place.url}/${key}`;
   const command = new PutObjectCommand({
     Bucket: place.bucket,
     Key: place.keyOf(key),
@@ -50,7 +51,9 @@ export async function putObject(
     ...objectHeaders(options),
   });
   try {
-    await place.ask(`store ${place.url}/${key}`, signal, () => client.send(command, { abortSignal: signal }));
+    const stored = await place.ask(what, signal, () => client.send(command, { abortSignal: signal }));
+    // A page of a proxy is a 200 too, and must not acknowledge anything.
+    if (stored.ETag === undefined) throw notS3(what, 'ETag');
     return 'created';
   } catch (error) {
     if (isTaken(error)) return 'exists';

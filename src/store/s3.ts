@@ -2,8 +2,8 @@
  * A bucket, or a prefix of one, as a store, on Amazon's S3 and on servers that speak its protocol. Creation is conditional
  * (`If-None-Match: *`) and checked by the server against a CRC-32C; a server that ignores either is found by `probe.ts`.
  *
- * Memory of a stream being created: (`partsInFlight` + 1) × `partBytes`, 48 MiB unless set otherwise, doubled for every 2,000
- * parts of one object.
+ * Memory of a stream being created: `partBuffers` × `partBytes`, 48 MiB unless set otherwise, doubled for every 2,000 parts of one
+ * object.
  */
 import { WalholdError } from '../base/errors.ts';
 import type { S3Settings } from './open-store.ts';
@@ -23,14 +23,15 @@ export interface S3StoreSettings extends Omit<S3Settings, 'scheme'> {
   policy: RetryPolicy;
   /** At least the 5 MiB that S3 asks of every part but the last. */
   partBytes?: number;
-  partsInFlight?: number;
+  /** How many of them one stream may have in memory, being filled or sent. */
+  partBuffers?: number;
   /** In place of the SDK's chain. */
   credentials?: S3Credentials;
 }
 
 /** Loads credentials and region lazily, asks the bucket nothing. Throws `config` for settings that cannot work. */
 export async function s3Store(settings: S3StoreSettings): Promise<Store> {
-  const { policy, partBytes = 16 * 1024 * 1024, partsInFlight = 2 } = settings;
+  const { policy, partBytes = 16 * 1024 * 1024, partBuffers = 3 } = settings;
   const client = await s3Client({ ...settings, requestTimeoutMs: policy.requestTimeoutMs });
   const place = s3Place(settings.bucket, settings.prefix);
   const reader = s3Reader(client, place, policy.requestTimeoutMs);
@@ -57,7 +58,7 @@ export async function s3Store(settings: S3StoreSettings): Promise<Store> {
       if (lock !== undefined) throw new WalholdError('unsupported', 'locks are not supported by this version');
       if (body.kind === 'buffer') return putObject(client, place, key, body.bytes, { ...settings, signal });
       const requests = new S3Multipart(client, place, key, settings);
-      return uploadStream(requests, { policy, partBytes, partsInFlight }, body.chunks, signal);
+      return uploadStream(requests, { policy, partBytes, partBuffers }, body.chunks, signal);
     },
 
     // eslint-disable-next-line typescript/require-await -- other stores have to wait

@@ -112,6 +112,10 @@ export class FaultScript {
     return line.fault;
   }
 
+  clear(): void {
+    this.#lines.length = 0;
+  }
+
   get empty(): boolean {
     return this.#lines.length === 0;
   }

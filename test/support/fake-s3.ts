@@ -69,6 +69,11 @@ export class FakeS3 implements AsyncDisposable {
     return this.#faults.empty;
   }
 
+  /** Drops the faults that nobody has met. */
+  forget(): void {
+    this.#faults.clear();
+  }
+
   async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
     message.on('error', () => undefined);
     try {

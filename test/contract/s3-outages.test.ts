@@ -1,0 +1,199 @@
+import { describe, expect, it } from 'vitest';
+import { WalholdError } from '../../src/base/errors.ts';
+import type { Body, Store } from '../../src/store/store.ts';
+import { bytesOf, collected, patternBytes } from '../support/bytes.ts';
+import {
+  answers,
+  cutsBody,
+  drips,
+  drops,
+  hangs,
+  losesAnswer,
+  losesAnswerAndHangs,
+  receivesDamaged,
+  says,
+  stallsBody,
+  type Fault,
+} from '../support/fake-s3-faults.ts';
+import type { Operation } from '../support/fake-s3-routes.ts';
+import { fakeWithStores, type FakeWithStores } from '../support/fake-s3-store.ts';
+
+const { signal } = new AbortController();
+const content = patternBytes(300_000);
+const body: Body = { kind: 'buffer', bytes: content };
+
+/** Every way to ask, with the operation it comes down to. */
+const CALLS: [Operation, (store: Store) => Promise<unknown>][] = [
+  ['HeadObject', (store) => store.stat('there', { signal })],
+  ['GetObject', (store) => store.open('there', { signal })],
+  ['GetObject', (store) => store.stat('none', { signal })],
+  ['ListObjectsV2', (store) => collected(store.list('', { signal }))],
+  ['PutObject', (store) => store.create('new', body, { signal })],
+];
+
+const OUTAGES: [string, Fault][] = [
+  ['503 SlowDown', answers(503, 'SlowDown')],
+  ['503 ServiceUnavailable', answers(503, 'ServiceUnavailable')],
+  ['500 InternalError', answers(500, 'InternalError')],
+  ['429 TooManyRequests', answers(429, 'TooManyRequests')],
+  ['400 RequestTimeout', answers(400, 'RequestTimeout')],
+  ['403 RequestTimeTooSkewed', answers(403, 'RequestTimeTooSkewed')],
+  ['a gateway page', says({ status: 502, body: Buffer.from('<html>Bad Gateway</html>') })],
+  ['a dropped connection', drops],
+];
+
+async function prepared(options: Parameters<typeof fakeWithStores>[0] = {}): Promise<FakeWithStores> {
+  const made = await fakeWithStores(options);
+  made.bucket.add('repo/there', content);
+  return made;
+}
+
+describe('an S3 store in an outage', () => {
+  it.each(OUTAGES)('says unreachable, never absent: %s', async (_, fault) => {
+    await using at = await prepared();
+    for (const [operation, call] of CALLS) {
+      at.fake.fail(fault, { times: 2 });
+      await expect(call(at.once), operation).rejects.toMatchObject({ code: 'unreachable' });
+      at.fake.forget();
+    }
+  });
+
+  it.each(OUTAGES)('works through retry once it is over: %s', async (_, fault) => {
+    await using at = await prepared();
+    for (const [operation, call] of CALLS) {
+      at.fake.fail(fault, { times: 4 });
+      await call(at.retrying);
+      expect(at.fake.allFaultsMet, operation).toBe(true);
+    }
+    expect(at.bucket.current('repo/new')?.bytes?.equals(content)).toBe(true);
+  });
+
+  it('says unreachable when nothing listens', async () => {
+    const at = await prepared();
+    await at.fake[Symbol.asyncDispose]();
+    for (const [operation, call] of CALLS) {
+      await expect(call(at.once), operation).rejects.toMatchObject({
+        code: 'unreachable',
+        detail: expect.stringContaining('ECONNREFUSED') as string,
+      });
+    }
+  });
+
+  it('gives a request that hangs no longer than the time-out', async () => {
+    await using at = await prepared({ requestTimeoutMs: 150 });
+    for (const [operation, call] of CALLS) {
+      at.fake.fail(hangs);
+      await expect(call(at.once), operation).rejects.toMatchObject({ code: 'unreachable' });
+    }
+    at.fake.fail(hangs, { times: 2 });
+    expect(await at.retrying.stat('there', { signal })).toMatchObject({ bytes: 300_000 });
+    expect(at.fake.allFaultsMet).toBe(true);
+  });
+
+  it('ends at once when the caller gives up on a request that hangs', async () => {
+    await using at = await prepared();
+    const reason = new WalholdError('interrupted', 'told to stop');
+    for (const store of [at.once, at.retrying]) {
+      const controller = new AbortController();
+      at.fake.fail((request, carryOut, response) => {
+        controller.abort(reason);
+        return hangs(request, carryOut, response);
+      });
+      await expect(store.stat('there', { signal: controller.signal })).rejects.toBe(reason);
+    }
+  });
+});
+
+describe('a body from S3', () => {
+  it.each([
+    ['cut short', cutsBody(70_000)],
+    ['cut before its first byte', cutsBody(0)],
+    ['that stops coming', stallsBody(70_000)],
+    ['that drips', drips(20)],
+  ])('%s is unreachable, not shorter', async (_, fault) => {
+    await using at = await prepared({ requestTimeoutMs: 200 });
+    at.fake.fail(fault, { operation: 'GetObject' });
+    const opened = await at.once.open('there', { signal });
+    await expect(bytesOf(opened?.chunks)).rejects.toMatchObject({ code: 'unreachable' });
+  });
+
+  it.each([
+    ['cut short', cutsBody(70_000)],
+    ['that stops coming', stallsBody(70_000)],
+  ])('%s goes on where it broke, through retry', async (_, fault) => {
+    await using at = await prepared({ requestTimeoutMs: 200 });
+    at.fake.fail(fault, { operation: 'GetObject', times: 3 });
+    const opened = await at.retrying.open('there', { signal });
+    expect((await bytesOf(opened?.chunks)).equals(content)).toBe(true);
+    expect(at.fake.requests).toEqual(['GetObject', 'GetObject', 'GetObject', 'GetObject']);
+  });
+
+  it('may be read slowly', async () => {
+    await using at = await prepared({ requestTimeoutMs: 100 });
+    const opened = await at.once.open('there', { signal });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of opened?.chunks ?? []) {
+      chunks.push(chunk);
+      if (chunks.length === 1) await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect(Buffer.concat(chunks).equals(content)).toBe(true);
+  });
+});
+
+describe('creating an object in S3', () => {
+  it('says exists after an answer was lost: the caller finds its own bytes', async () => {
+    await using at = await prepared();
+    at.fake.fail(losesAnswer, { operation: 'PutObject' });
+    expect(await at.retrying.create('new', body, { signal })).toBe('exists');
+    const opened = await at.retrying.open('new', { signal });
+    expect((await bytesOf(opened?.chunks)).equals(content)).toBe(true);
+    expect(at.bucket.versions.get('repo/new')).toHaveLength(1);
+  });
+
+  it('says unreachable when the answer was lost and nothing is repeated', async () => {
+    await using at = await prepared({ requestTimeoutMs: 200 });
+    at.fake.fail(losesAnswer, { operation: 'PutObject' });
+    await expect(at.once.create('new', body, { signal })).rejects.toMatchObject({ code: 'unreachable' });
+    at.fake.fail(losesAnswerAndHangs, { operation: 'PutObject' });
+    await expect(at.once.create('new-2', body, { signal })).rejects.toMatchObject({ code: 'unreachable' });
+  });
+
+  it('repeats what met a conflicting request', async () => {
+    await using at = await prepared();
+    at.fake.fail(answers(409, 'ConditionalRequestConflict'), { operation: 'PutObject', times: 2 });
+    expect(await at.retrying.create('new', body, { signal })).toBe('created');
+    expect(at.fake.requests).toEqual(['PutObject', 'PutObject', 'PutObject']);
+  });
+
+  it('repeats what arrived damaged, and stores the right bytes', async () => {
+    await using at = await prepared();
+    at.fake.fail(receivesDamaged, { operation: 'PutObject', times: 2 });
+    expect(await at.retrying.create('new', body, { signal })).toBe('created');
+    expect(at.bucket.current('repo/new')?.bytes?.equals(content)).toBe(true);
+    expect(at.bucket.versions.get('repo/new')).toHaveLength(1);
+  });
+
+  it('resumes a listing between its pages', async () => {
+    await using at = await prepared({ pageKeys: 2 });
+    for (const key of ['a', 'b', 'c', 'd', 'e']) at.bucket.add(`repo/${key}`, content);
+    at.fake.fail(
+      async (_, carryOut, response) => {
+        const reply = carryOut();
+        response.writeHead(reply.status, reply.headers);
+        response.end(reply.body);
+      },
+      { operation: 'ListObjectsV2' },
+    );
+    at.fake.fail(answers(503, 'SlowDown'), { operation: 'ListObjectsV2', times: 2 });
+    const entries = await collected(at.retrying.list('', { signal }));
+    expect(entries.map((entry) => (entry.kind === 'object' ? entry.key : ''))).toEqual([
+      'a',
+      'b',
+      'c',
+      'd',
+      'e',
+      'there',
+    ]);
+    expect(at.fake.allFaultsMet).toBe(true);
+  });
+});
