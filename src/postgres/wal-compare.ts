@@ -82,7 +82,8 @@ function recordAt(segment: Buffer, segmentStart: Lsn, offset: number): Lsn | und
       if (record.lsn <= target) found = record.lsn;
     },
   });
-  return offset < usedBytes(walk, segmentStart, segment.length) ? found : undefined;
+  if (target < walk.endLsn) return found;
+  return offset < usedBytes(walk, segmentStart, segment.length) ? walk.endLsn : undefined;
 }
 
 /**

@@ -1,0 +1,339 @@
+import { describe, expect, it, test } from 'vitest';
+import { lsn, type Lsn } from '../../../src/postgres/lsn.ts';
+import { parseWalHeader, type WalHeader } from '../../../src/postgres/wal-header.ts';
+import { segmentNumber, segmentStart } from '../../../src/postgres/wal-name.ts';
+import { commitTimes, walkRecords, type RecordWalk, type WalRecord } from '../../../src/postgres/wal-records.ts';
+import { endsTransaction, readTransactionEnd } from '../../../src/postgres/wal-xact.ts';
+import { fixture, fixtureSegments, FIXTURE_SEGMENT_BYTES, WAL_MAJORS } from '../../support/postgres-fixture.ts';
+import { WalBuilder } from '../../support/wal-builder.ts';
+
+const PG_EPOCH = 946_684_800_000_000n;
+
+function headerOf(segment: Buffer): WalHeader {
+  const parsed = parseWalHeader(segment);
+  if (!parsed.ok) throw new Error(`${parsed.fault.field} is ${parsed.fault.found}`);
+  return parsed.header;
+}
+
+/** Offsets of the records that a walk meets, and how it ends. */
+function walkOf(segment: Buffer, start: Lsn): { at: number[]; walk: RecordWalk; endAt: number } {
+  const at: number[] = [];
+  const walk = walkRecords(segment, start, { onRecord: (record) => at.push(Number(record.lsn - start)) });
+  return { at, walk, endAt: Number(walk.endLsn - start) };
+}
+
+describe.each(WAL_MAJORS)('WAL of a real PostgreSQL %i', (major) => {
+  /** What pg_xact_commit_timestamp told, subtransactions' numbers included. */
+  const serverTimes = new Set(
+    fixture(major, 'commits.txt')
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => BigInt(line.split(' ')[1] ?? 0)),
+  );
+  const earliest = [...serverTimes].reduce((a, b) => (b < a ? b : a));
+  const segments = fixtureSegments(major).map((segment) => ({
+    ...segment,
+    start: segmentStart(segmentNumber(segment.file, FIXTURE_SEGMENT_BYTES) ?? 0n, FIXTURE_SEGMENT_BYTES),
+  }));
+  const workload = segments.filter(
+    ({ file, overwritten }) => !overwritten && file.kind === 'segment' && file.timeline === 1,
+  );
+
+  it('has every commit at the time that the server itself tells', () => {
+    const found = new Set<bigint>();
+    for (const { bytes, start } of workload) {
+      walkRecords(bytes, start, {
+        onRecord: (record) => {
+          const ended = endsTransaction(record.rmgr, record.info) ? readTransactionEnd(record.bytes()) : undefined;
+          if (ended?.outcome === 'commit' && ended.unixMicros >= earliest) found.add(ended.unixMicros);
+        },
+      });
+    }
+    expect(serverTimes.size).toBeGreaterThan(80);
+    expect(found).toEqual(serverTimes);
+  });
+
+  it('has the latest of them, and all that were rolled back, in its summary', () => {
+    const summaries = workload.map(({ bytes, start }) => commitTimes(bytes, headerOf(bytes), start));
+    const latest = [...serverTimes].reduce((a, b) => (b > a ? b : a));
+    expect(summaries.at(-1)?.lastCommit).toBe(latest);
+    expect(summaries.at(-1)?.firstCommit).toBeGreaterThan(summaries[0]?.lastCommit ?? latest);
+    // Eight by ROLLBACK, four by ROLLBACK PREPARED, eight to a savepoint.
+    expect(summaries.reduce((sum, { aborts }) => sum + aborts, 0)).toBe(20);
+  });
+
+  it('is walked to the same end with every checksum proven as with only the last', () => {
+    for (const { bytes, start, file } of segments) {
+      const quick = walkRecords(bytes, start);
+      expect([file.name, walkRecords(bytes, start, { verify: 'all' })]).toEqual([file.name, quick]);
+      expect(quick.records).toBeGreaterThan(0);
+    }
+  });
+
+  it('ends by a switch, across the end, or in zeros, as each file was made', () => {
+    const ends = segments.map(({ bytes, start }) => walkRecords(bytes, start).end);
+    expect(ends).toEqual(['crosses-end', 'switch', 'zeros', 'switch', 'crosses-end', 'switch']);
+  });
+
+  it('goes on behind a record that a crash cut off', () => {
+    const [before, after] = segments.filter(({ overwritten }) => overwritten);
+    if (before === undefined || after === undefined) throw new Error('no fixture');
+    expect(after.bytes.readUInt16LE(2) & 0x0008).toBe(0x0008);
+    const records: WalRecord[] = [];
+    walkRecords(after.bytes, after.start, { onRecord: (record) => records.push(record) });
+    expect(records[0]).toMatchObject({ rmgr: 0, info: 0xd0, lsn: after.start + 40n });
+    // XLOG_OVERWRITE_CONTRECORD names the record that is lost: the one that the walk of the segment before ended at.
+    expect(records[0]?.bytes().readBigUInt64LE(26)).toBe(walkRecords(before.bytes, before.start).endLsn);
+  });
+});
+
+describe('records over pages and segments', () => {
+  it.each([8, 16, 24, 32])('finds a record of which only %i bytes fit on the page', (left) => {
+    const wal = new WalBuilder();
+    wal.fillPage(left);
+    const at = wal.transactionEnd(0, 1234n);
+    const next = wal.record();
+    wal.switchSegment();
+    const segment = wal.segment(0);
+    expect(walkOf(segment, wal.start).at.slice(0, 3)).toEqual([40, at, next]);
+    expect(commitTimes(segment, headerOf(segment), wal.start)).toMatchObject({
+      commits: 1,
+      firstCommit: PG_EPOCH + 1234n,
+    });
+  });
+
+  it('finds the record behind one that ends exactly where the page does', () => {
+    const wal = new WalBuilder();
+    wal.fillPage(0);
+    const at = wal.record();
+    expect(at).toBe(8192 + 24);
+    expect(walkOf(wal.segment(0), wal.start)).toMatchObject({ at: [40, at], walk: { end: 'zeros', records: 2 } });
+  });
+
+  it('follows a record over many pages', () => {
+    const wal = new WalBuilder();
+    const long = wal.record({ data: Buffer.alloc(50_000, 7) });
+    const next = wal.record();
+    expect(walkOf(wal.segment(0), wal.start)).toMatchObject({ at: [long, next], walk: { records: 2 } });
+  });
+
+  it('gives a long record whole, without the page headers in it', () => {
+    const wal = new WalBuilder();
+    const data = Buffer.from(Array.from({ length: 30_000 }, (_, i) => i % 251));
+    wal.record({ data });
+    const bytes: Buffer[] = [];
+    walkRecords(wal.segment(0), wal.start, { onRecord: (record) => bytes.push(record.bytes()) });
+    expect(bytes[0]?.subarray(24).equals(data)).toBe(true);
+  });
+
+  it('tells a record that goes on in the next segment, and begins behind it there', () => {
+    const wal = new WalBuilder({ segments: 2 });
+    const first = wal.record();
+    wal.record({ data: Buffer.alloc(1024 * 1024) });
+    const behind = wal.record();
+    expect(walkOf(wal.segment(0), wal.start)).toMatchObject({ at: [first], endAt: 64, walk: { end: 'crosses-end' } });
+    const second = lsn(wal.start + 1024n * 1024n);
+    expect(walkOf(wal.segment(1), second)).toMatchObject({ at: [behind - 1024 * 1024], walk: { end: 'zeros' } });
+  });
+
+  it('finds no record in a segment that one longer record fills', () => {
+    const wal = new WalBuilder({ segments: 3 });
+    wal.record({ data: Buffer.alloc(2.5 * 1024 * 1024) });
+    const middle = lsn(wal.start + 1024n * 1024n);
+    expect(walkOf(wal.segment(1), middle)).toMatchObject({
+      at: [],
+      endAt: 1024 * 1024,
+      walk: { end: 'crosses-end', records: 0, firstRecordLsn: undefined, lastRecordLsn: undefined },
+    });
+  });
+
+  it('ends full where the last record ends with the segment', () => {
+    const wal = new WalBuilder();
+    while (wal.at < 1024 * 1024) wal.fillPage(0);
+    expect(walkOf(wal.segment(0), wal.start)).toMatchObject({
+      endAt: 1024 * 1024,
+      walk: { end: 'full', records: 128 },
+    });
+  });
+
+  it('ends behind a switch, whatever the empty pages say', () => {
+    const wal = new WalBuilder();
+    wal.record();
+    const at = wal.switchSegment();
+    expect(walkOf(wal.segment(0), wal.start)).toMatchObject({ at: [40, at], endAt: at + 24, walk: { end: 'switch' } });
+  });
+
+  it('skips a record that was cut off in the middle of a segment and overwritten', () => {
+    const wal = new WalBuilder();
+    wal.record();
+    const { lost, page } = wal.overwrittenRecord(20_000);
+    const next = wal.record();
+    const { at } = walkOf(wal.segment(0), wal.start);
+    expect(at).toEqual([40, page + 24, next]);
+    expect(at).not.toContain(lost);
+  });
+
+  it('walks a segment that lies anywhere in memory', () => {
+    const wal = new WalBuilder();
+    wal.record({ data: Buffer.alloc(9000) });
+    wal.transactionEnd(0, 5n);
+    const shifted = Buffer.alloc(1024 * 1024 + 3).subarray(3);
+    wal.segment(0).copy(shifted);
+    expect(walkRecords(shifted, wal.start)).toEqual(walkRecords(wal.segment(0), wal.start));
+  });
+
+  it('walks other page and segment sizes', () => {
+    const wal = new WalBuilder({ segmentBytes: 2 * 1024 * 1024, blockBytes: 32768 });
+    const at = [wal.record({ data: Buffer.alloc(40_000) }), wal.record(), wal.switchSegment()];
+    expect(walkOf(wal.segment(0), wal.start).at).toEqual(at);
+  });
+});
+
+describe('times of transactions', () => {
+  const origin = Buffer.from([253, 1, 0]);
+  const toplevel = Buffer.from([252, 1, 0, 0, 0]);
+  test.each([
+    ['a commit', 0x00, 8, undefined, { commits: 1, aborts: 0 }],
+    ['a commit with more in it', 0x80, 200, undefined, { commits: 1, aborts: 0 }],
+    ['a commit with long main data', 0x80, 4000, undefined, { commits: 1, aborts: 0 }],
+    ['a commit with an origin', 0x80, 40, origin, { commits: 1, aborts: 0 }],
+    [
+      'a commit with origin and top-level transaction',
+      0x80,
+      40,
+      Buffer.concat([origin, toplevel]),
+      { commits: 1, aborts: 0 },
+    ],
+    ['an abort', 0x20, 8, undefined, { commits: 0, aborts: 1 }],
+    ['COMMIT PREPARED', 0x30, 16, undefined, { commits: 1, aborts: 0 }],
+    ['ROLLBACK PREPARED', 0x40, 16, undefined, { commits: 0, aborts: 1 }],
+  ])('are read from %s', (_, info, mainBytes, before, counts) => {
+    const wal = new WalBuilder();
+    wal.transactionEnd(info, 777n, mainBytes, before);
+    const segment = wal.segment(0);
+    expect(commitTimes(segment, headerOf(segment), wal.start)).toMatchObject({
+      ...counts,
+      firstCommit: PG_EPOCH + 777n,
+      lastCommit: PG_EPOCH + 777n,
+    });
+  });
+
+  test.each([
+    ['PREPARE TRANSACTION', 0x10],
+    ['an assignment', 0x50],
+    ['invalidations', 0x60],
+  ])('are not read from %s', (_, info) => {
+    const wal = new WalBuilder();
+    wal.transactionEnd(info, 777n);
+    const segment = wal.segment(0);
+    expect(commitTimes(segment, headerOf(segment), wal.start)).toMatchObject({ commits: 0, firstCommit: undefined });
+  });
+
+  it('are the earliest and the latest, in whatever order they were written', () => {
+    const wal = new WalBuilder();
+    for (const micros of [50n, 10n, 90n, 60n]) wal.transactionEnd(0, micros);
+    const segment = wal.segment(0);
+    expect(commitTimes(segment, headerOf(segment), wal.start)).toMatchObject({
+      firstCommit: PG_EPOCH + 10n,
+      lastCommit: PG_EPOCH + 90n,
+      commits: 4,
+    });
+  });
+});
+
+describe('what is no valid record ends the walk before it', () => {
+  /** Four records; the third, a commit, is the one that is spoilt. */
+  function build(): { wal: WalBuilder; at: number[] } {
+    const wal = new WalBuilder();
+    const at = [wal.record({ data: Buffer.alloc(100) }), wal.record({ data: Buffer.alloc(9000, 1) })];
+    at.push(wal.transactionEnd(0, 42n), wal.record({ data: Buffer.alloc(20_000, 2) }));
+    return { wal, at };
+  }
+  const commit = (at: number[]): number => at[2] ?? 0;
+  const lastPage = (at: number[]): number => Math.ceil((at[3] ?? 0) / 8192) * 8192;
+
+  test.each<[string, (segment: Buffer, at: number[]) => void, number]>([
+    ['a length of zero', (s, at) => s.writeUInt32LE(0, commit(at)), 2],
+    ['a length below a header', (s, at) => s.writeUInt32LE(23, commit(at)), 2],
+    ['an absurd length', (s, at) => s.writeUInt32LE(0xffffffff, commit(at)), 2],
+    ['a length that reaches beyond the file', (s, at) => s.writeUInt32LE(900_000, commit(at)), 2],
+    ['a wrong link to the record before', (s, at) => s.writeUInt32LE(40, commit(at) + 8), 2],
+    ['a link into another log', (s, at) => s.writeUInt32LE(1, commit(at) + 12), 2],
+    ['an impossible resource manager', (s, at) => s.writeUInt8(99, commit(at) + 17), 2],
+    ['a flipped bit in a commit', (s, at) => s.writeUInt8(0xff, commit(at) + 30), 2],
+    ['a flipped bit in the last record', (s, at) => s.writeUInt8(0xff, (at[3] ?? 0) + 500), 3],
+    ['another magic on a page', (s, at) => s.writeUInt16LE(0xd106, lastPage(at)), 3],
+    ['unknown flags on a page', (s, at) => s.writeUInt16LE(0x0101, lastPage(at) + 2), 3],
+    ['an older timeline on a page', (s, at) => s.writeUInt32LE(0, lastPage(at) + 4), 3],
+    ['the address of a recycled page', (s, at) => s.writeUInt32LE(0, lastPage(at) + 8), 3],
+    ['a page that continues another length', (s, at) => s.writeUInt32LE(1, lastPage(at) + 16), 3],
+    ['a page that continues nothing', (s, at) => s.writeUInt16LE(0, lastPage(at) + 2), 3],
+    ['zeros from a page on', (s, at) => s.fill(0, lastPage(at)), 3],
+    ['old bytes from a page on', (s, at) => s.fill(0xa5, lastPage(at)), 3],
+    ['a file that was cut off', () => {}, 4],
+  ])('%s', (_, spoil, records) => {
+    const { wal, at } = build();
+    const segment = wal.segment(0);
+    spoil(segment, at);
+    const quick = commitTimes(segment, headerOf(segment), wal.start);
+    const expected = records < 4 ? { records, endLsn: lsn(wal.start + BigInt(at[records] ?? 0)) } : { records };
+    expect(quick).toMatchObject({ ...expected, commits: records > 2 ? 1 : 0 });
+    expect(walkRecords(segment, wal.start, { verify: 'all' })).toMatchObject(expected);
+  });
+
+  it('a wrong byte in the middle is seen where every checksum is asked for', () => {
+    const { wal, at } = build();
+    const segment = wal.segment(0);
+    segment.writeUInt8(0xff, (at[1] ?? 0) + 60);
+    expect(walkRecords(segment, wal.start).records).toBe(4);
+    expect(walkRecords(segment, wal.start, { verify: 'all' })).toMatchObject({ records: 1, end: 'garbage' });
+  });
+
+  it('a segment of another place has no records', () => {
+    const { wal } = build();
+    const segment = wal.segment(0);
+    expect(walkRecords(segment, lsn(0n))).toMatchObject({ records: 0, end: 'garbage', endLsn: 0n });
+    expect(commitTimes(segment, headerOf(segment), lsn(0n))).toMatchObject({ records: 0, firstCommit: undefined });
+  });
+
+  it('a page whose continuation is announced but never comes has none either', () => {
+    const wal = new WalBuilder({ segments: 2 });
+    wal.record({ data: Buffer.alloc(1.5 * 1024 * 1024) });
+    const segment = wal.segment(1);
+    segment.writeUInt32LE(77, 8192 + 16);
+    expect(walkRecords(segment, lsn(wal.start + 1024n * 1024n))).toMatchObject({ records: 0, end: 'garbage' });
+  });
+});
+
+describe('a walk over anything', () => {
+  /** xorshift32: the same bytes in each run. */
+  function* numbers(seed: number): Generator<number, never> {
+    for (let x = seed; ;) {
+      x ^= x << 13;
+      x ^= x >>> 17;
+      x ^= x << 5;
+      yield x >>> 0;
+    }
+  }
+
+  it('neither throws nor leaves the segment, whatever bytes are changed', () => {
+    const { bytes, file } = fixtureSegments(15)[1] ?? { bytes: Buffer.alloc(0), file: undefined };
+    const start = segmentStart(
+      segmentNumber(file ?? { log: 0, seg: 0 }, FIXTURE_SEGMENT_BYTES) ?? 0n,
+      FIXTURE_SEGMENT_BYTES,
+    );
+    const random = numbers(20261122);
+    const used = Number(walkRecords(bytes, start).endLsn - start);
+    for (let round = 0; round < 300; round++) {
+      const segment = Buffer.from(bytes);
+      for (let i = 0; i <= round % 5; i++) segment.writeUInt8(random.next().value & 0xff, random.next().value % used);
+      const cut = segment.subarray(0, round % 10 === 0 ? random.next().value % segment.length : segment.length);
+      const walk = walkRecords(cut, start, { verify: round % 2 === 0 ? 'all' : 'last' });
+      expect(walk.endLsn).toBeGreaterThanOrEqual(start);
+      expect(Number(walk.endLsn - start)).toBeLessThanOrEqual(segment.length);
+      const header = parseWalHeader(cut);
+      if (header.ok) commitTimes(cut, header.header, start);
+    }
+  });
+});
