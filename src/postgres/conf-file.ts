@@ -43,7 +43,7 @@ const PATTERNS: readonly (readonly [TokenKind, RegExp])[] = [
   ['qualified-id', new RegExp(`${ID}\\.${ID}`, 'y')],
   ['string', /'(?:[^'\\]|\\.|'')*'/y],
   ['unquoted', new RegExp(`${LETTER}(?:${LETTER_OR_DIGIT}|[-._:/])*`, 'y')],
-  ['integer', /[-+]?(?:[0-9]+|0x[0-9a-fA-F]+)[a-zA-Z]*/y],
+  ['integer', /[-+]?(?:0x[0-9a-fA-F]+|[0-9]+)[a-zA-Z]*/y],
   ['real', /[-+]?[0-9]*\.[0-9]*(?:[Ee][-+]?[0-9]+)?/y],
   ['equals', /=/y],
 ];
