@@ -30,7 +30,7 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
     await makeBelow(root, directory);
     if (sweeping) await sweep(temporaryDirectory, clock.now() - LEFTOVER_MS).catch(() => undefined);
     sweeping = false;
-    const fill = (handle: FileHandle): Promise<void> => fillFile(handle, path, body, signal);
+    const fill = (handle: FileHandle): Promise<void> => fillFile(handle, body, signal);
     const result = await createDurably(path, fill, { mode: 0o600, temporaryDirectory });
     if (result === 'exists') await syncExisting(path);
     await syncAbove(root, directory, durable);
@@ -43,6 +43,7 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
       return await abortable(signal, create(path, body, signal));
     } catch (error) {
       if (signal.aborted) throw signal.reason;
+      if (error instanceof SourceFailure) throw error.cause;
       if (!saysAbsent(error)) throw fileStoreError(`could not create ${path}`, error);
       await abortable(signal, requireRoot(root));
       throw new WalholdError('unreachable', `could not create ${path}: its directory vanished`, { cause: error });
@@ -50,26 +51,23 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
   };
 }
 
-async function fillFile(handle: FileHandle, path: string, body: Body, signal: AbortSignal): Promise<void> {
-  if (body.kind === 'buffer') await write(handle, path, body.bytes);
-  else await pour(handle, path, body.chunks, signal);
+async function fillFile(handle: FileHandle, body: Body, signal: AbortSignal): Promise<void> {
+  if (body.kind === 'buffer') await handle.writeFile(body.bytes);
+  else await pour(handle, body.chunks, signal);
   // Some mounts have no modes; the object is as good without.
   await handle.chmod(FILE_MODE).catch(() => undefined);
   signal.throwIfAborted();
 }
 
-async function pour(
-  handle: FileHandle,
-  path: string,
-  chunks: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-): Promise<void> {
+async function pour(handle: FileHandle, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
   const source = chunks[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await abortable(signal, source.next());
+      const next = await abortable(signal, source.next()).catch((error: unknown) => {
+        throw new SourceFailure(error);
+      });
       if (next.done === true) return;
-      await write(handle, path, next.value);
+      await handle.writeFile(next.value);
     }
   } catch (error) {
     // Not awaited: a generator stuck in its own source would not return either.
@@ -78,12 +76,10 @@ async function pour(
   }
 }
 
-/** Wrapped here, so that a system error of the stream that is read does not pass for one of the store. */
-async function write(handle: FileHandle, path: string, bytes: Uint8Array): Promise<void> {
-  try {
-    await handle.writeFile(bytes);
-  } catch (error) {
-    throw fileStoreError(`could not write ${path}`, error);
+/** Set apart, so that a system error of the stream that is read does not pass for one of the repository. */
+class SourceFailure extends Error {
+  constructor(cause: unknown) {
+    super('the source failed', { cause });
   }
 }
 
