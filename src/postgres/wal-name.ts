@@ -59,7 +59,7 @@ const SHAPE = /^([0-9A-F]{8})(?:([0-9A-F]{8})([0-9A-F]{8})(\.partial|\.([0-9A-F]
  */
 export function parseWalName(name: string): WalFile | undefined {
   // Longest name: 24 + 1 + 8 + 7. Checked first, so that no long text reaches the expression.
-  if (name.length > 40 || name.includes('\n')) return undefined;
+  if (name.length > 40) return undefined;
   const match = SHAPE.exec(name);
   if (match === null) return undefined;
   const [, timelineText = '', logText, segText, suffix, offsetText] = match;

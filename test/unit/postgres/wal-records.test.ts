@@ -111,6 +111,26 @@ describe('records over pages and segments', () => {
     expect(walkOf(wal.segment(0), wal.start)).toMatchObject({ at: [40, at], walk: { end: 'zeros', records: 2 } });
   });
 
+  it('finds the record behind one of several pages that ends exactly where a page does', () => {
+    const wal = new WalBuilder();
+    wal.record({ data: Buffer.alloc(8192 - 40 + 8192 - 24 - 24) });
+    const at = wal.record();
+    expect(at).toBe(2 * 8192 + 24);
+    expect(walkOf(wal.segment(0), wal.start)).toMatchObject({ at: [40, at], walk: { end: 'zeros', records: 2 } });
+  });
+
+  it.each([1, 8, 8144, 8145, 8151, 8152, 8153, 8160, 16280, 16281])(
+    'finds the first record behind %i bytes of one from the segment before',
+    (rest) => {
+      const wal = new WalBuilder({ segments: 2 });
+      wal.record({ data: Buffer.alloc(1024 * 1024 - 40 - 127 * 24 - 24 + rest) });
+      const at = [wal.record(), wal.record()].map((offset) => offset - 1024 * 1024);
+      const segment = wal.segment(1);
+      expect(segment.readUInt32LE(16)).toBe(rest);
+      expect(walkOf(segment, lsn(wal.start + 1024n * 1024n)).at).toEqual(at);
+    },
+  );
+
   it('follows a record over many pages', () => {
     const wal = new WalBuilder();
     const long = wal.record({ data: Buffer.alloc(50_000, 7) });
@@ -288,6 +308,13 @@ describe('what is no valid record ends the walk before it', () => {
     segment.writeUInt8(0xff, (at[1] ?? 0) + 60);
     expect(walkRecords(segment, wal.start).records).toBe(4);
     expect(walkRecords(segment, wal.start, { verify: 'all' })).toMatchObject({ records: 1, end: 'garbage' });
+  });
+
+  it('a wrong link counts even where no checksum is looked at', () => {
+    const { wal, at } = build();
+    const segment = wal.segment(0);
+    segment.writeUInt32LE(segment.readUInt32LE((at[1] ?? 0) + 8) + 8, (at[1] ?? 0) + 8);
+    expect(walkRecords(segment, wal.start)).toMatchObject({ records: 1, end: 'garbage' });
   });
 
   it('a segment of another place has no records', () => {
