@@ -27,3 +27,28 @@ export async function mapParallel<T, R>(
   if (broken !== undefined) throw broken.reason;
   return results;
 }
+
+/** The same for a source that need not fit into memory: an item is taken when a lane is free for it. Results are not kept. */
+export async function forEachParallel<T>(
+  items: AsyncIterable<T> | Iterable<T>,
+  jobs: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const running = new Set<Promise<void>>();
+  let failure: { error: unknown } | undefined;
+  try {
+    for await (const item of items) {
+      const task: Promise<void> = work(item)
+        .catch((error: unknown) => {
+          failure ??= { error };
+        })
+        .finally(() => running.delete(task));
+      running.add(task);
+      if (running.size >= jobs) await Promise.race(running);
+      if (failure !== undefined) break;
+    }
+  } finally {
+    await Promise.all(running);
+  }
+  if (failure !== undefined) throw failure.error;
+}

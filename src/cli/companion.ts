@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
 import { systemClock } from '../base/clock.ts';
+import { jsonLog } from '../base/json-log.ts';
 import { textLog, type Log, type LogLevel } from '../base/log.ts';
+import { VERSION } from '../base/version.ts';
 import type { CommandContext, CommandOutcome } from '../commands/command-context.ts';
 import type { SplitArguments } from '../config/arguments.ts';
 import type { Config } from '../config/config.ts';
@@ -36,33 +39,35 @@ export interface CompanionInput {
   split: SplitArguments;
   environment: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
+  workingDirectory: string;
   print: (text: string) => void;
   write: (line: string) => void;
   conclude: (outcome: CommandOutcome) => void;
 }
 
 export function makeCompanion(input: CompanionInput): Companion {
-  const { program, environment, signal, print } = input;
+  const { program, environment, signal, print, workingDirectory } = input;
+  const by = `walhold ${VERSION} on ${hostname()}`;
+  const always = { clock: systemClock, random: Math.random, signal, environment, workingDirectory, by, print };
   const settings: LoadInput = {
     arguments: input.split,
     environment,
     readFile: (path) => readFileSync(path, 'utf8'),
   };
-  const logAt = (level: LogLevel): Log => textLog(PROGRAM, level, input.write);
   return {
     program,
     settings,
     async run(options, plan) {
       const loaded = loadConfig(settings);
-      const log = logAt(options.verbose === true ? 'debug' : loaded.config.logLevel);
+      const { logLevel, logFormat } = loaded.config;
+      const level: LogLevel = options.verbose === true ? 'debug' : logLevel;
+      const log: Log = (logFormat === 'json' ? jsonLog : textLog)(PROGRAM, level, input.write);
       for (const warning of loaded.warnings) log.warning(warning);
       const config = chosenRepositories(loaded.config, options.useRepo);
-      input.conclude(await plan({ config, log, clock: systemClock, random: Math.random, signal, environment, print }));
+      input.conclude(await plan({ ...always, config, log }));
     },
     async runWithoutConfig(plan) {
-      input.conclude(
-        await plan({ log: logAt('info'), clock: systemClock, random: Math.random, signal, environment, print }),
-      );
+      input.conclude(await plan({ ...always, log: textLog(PROGRAM, 'info', input.write) }));
     },
   };
 }

@@ -5,6 +5,7 @@ import { VERSION } from '../base/version.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addListCommand } from './commands/list.ts';
+import { addVerifyCommand } from './commands/verify.ts';
 import { addWalCommand } from './commands/wal.ts';
 import { makeCompanion, PROGRAM, type Companion } from './companion.ts';
 import { exitStatusHelp, settingsHelp } from './companion-help.ts';
@@ -14,12 +15,18 @@ import { usageError } from './usage-error.ts';
 const SHORT_FLAGS = { '-j': 'jobs' } as const;
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((companion: Companion) => void)[] = [addListCommand, addWalCommand, addConfigCommand];
+const COMMANDS: readonly ((companion: Companion) => void)[] = [
+  addListCommand,
+  addVerifyCommand,
+  addWalCommand,
+  addConfigCommand,
+];
 
 export interface CompanionProcess {
   argv: readonly string[];
   environment: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
+  workingDirectory: string;
   /** stdout. */
   print: (text: string) => void;
   /** stderr, a whole line. */

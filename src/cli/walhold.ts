@@ -1,13 +1,11 @@
 /** The companion's process: for people, cron and systemd. */
 import { writeSync } from 'node:fs';
 import { WalholdError } from '../base/errors.ts';
+import { endAs, type Ending } from './exit.ts';
 import { runCompanion } from './run-companion.ts';
+import { writeResult } from './write-result.ts';
 
-// Whatever ends the process before the call has decided (a promise that never settles, a failed import) is a failure.
-let status = 1;
-process.on('exit', () => {
-  process.exitCode = status;
-});
+const ENDINGS: readonly [Ending, Ending, Ending] = ['done', 'failed', 'usage'];
 
 const stopped = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -15,10 +13,21 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(name, () => stopped.abort(new WalholdError('interrupted', `stopped by ${name}`)));
 }
 
-status = await runCompanion({
+const status = await runCompanion({
   argv: process.argv.slice(2),
   environment: process.env,
   signal: stopped.signal,
-  print: (text) => void process.stdout.write(text),
-  write: (line) => void writeSync(2, line),
+  workingDirectory: process.cwd(),
+  print: writeResult,
+  write: writeLine,
 });
+endAs(ENDINGS[status]);
+
+/** A log that cannot be written must not decide how the call ends. */
+function writeLine(line: string): void {
+  try {
+    writeSync(2, line);
+  } catch {
+    // Nobody is there to be told.
+  }
+}

@@ -12,6 +12,9 @@ export interface CommandContext {
   /** Aborts with `interrupted` when the operator stops the program. */
   signal: AbortSignal;
   environment: Readonly<Record<string, string | undefined>>;
+  workingDirectory: string;
+  /** Who stores: `walhold 1.2.3 on host`. */
+  by: string;
   /** Writes to stdout: results only. The text brings its own line ends. */
   print: (text: string) => void;
 }

@@ -5,6 +5,8 @@ import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
 
 /** The identity: which cluster this repository belongs to. */
 export const IDENTITY_KEY = 'walhold.json';
+/** What `check` creates once, to see whether the store keeps its conditions; with `-checksum` appended, a second one may be there. */
+export const PROBE_KEY = 'walhold.probe';
 export const WAL_PREFIX = 'wal/';
 export const BACKUP_PREFIX = 'backup/';
 

@@ -7,6 +7,7 @@ import {
   headerWarnings,
   parseWalHeader,
   type ExpectedSegment,
+  type SegmentFault,
   type WalHeader,
 } from '../postgres/wal-header.ts';
 import type { WalFile } from '../postgres/wal-name.ts';
@@ -22,12 +23,20 @@ export interface WalContent {
 /** The largest that any WAL file can be: a segment of 1 GiB. */
 export const WAL_MAX_BYTES: number = 1024 ** 3;
 
-/** Judges the content by itself, its name, and what is known of the cluster. Labels are free text: nothing is asked of them. */
-export function examineWal(file: WalFile, plain: Buffer, expected: ExpectedSegment = {}): WalContent {
+/**
+ * Judges the content by itself, its name, and what is known of the cluster. Of segments and partials the first `LONG_HEADER_BYTES`
+ * suffice, with the whole size in `bytes`. Labels are free text: nothing is asked of them.
+ */
+export function examineWal(
+  file: WalFile,
+  plain: Buffer,
+  expected: ExpectedSegment = {},
+  bytes: number = plain.length,
+): WalContent {
   switch (file.kind) {
     case 'segment':
     case 'partial':
-      return examineSegment(file, plain, expected);
+      return examineSegment(file, plain, bytes, expected);
     case 'history':
       return { header: undefined, faults: historyFaults(file, plain), warnings: [] };
     case 'backup-label':
@@ -38,14 +47,26 @@ export function examineWal(file: WalFile, plain: Buffer, expected: ExpectedSegme
 function examineSegment(
   file: Extract<WalFile, { kind: 'segment' | 'partial' }>,
   plain: Buffer,
+  bytes: number,
   expected: ExpectedSegment,
 ): WalContent {
   const parsed = parseWalHeader(plain);
-  if (!parsed.ok) return { header: undefined, faults: [describeFault(parsed.fault)], warnings: [] };
+  if (!parsed.ok) {
+    const found = [describeFault(parsed.fault)];
+    const harmless = file.kind === 'partial' && !SERIOUS.has(parsed.fault.field);
+    return { header: undefined, faults: harmless ? [] : found, warnings: harmless ? found : [] };
+  }
   const { header } = parsed;
-  const faults = checkSegment(file, plain.length, header, expected).map(describeFault);
-  return { header, faults, warnings: headerWarnings(header) };
+  const faults = checkSegment(file, bytes, header, expected);
+  const warnings = headerWarnings(header);
+  if (file.kind === 'segment') return { header, faults: faults.map(describeFault), warnings };
+  const serious = faults.filter(({ field }) => SERIOUS.has(field));
+  const harmless = faults.filter(({ field }) => !SERIOUS.has(field));
+  return { header, faults: serious.map(describeFault), warnings: [...warnings, ...harmless.map(describeFault)] };
 }
+
+/** The old timeline's last segment may be a recycled file that hardly was begun: of a partial only these count. */
+const SERIOUS: ReadonlySet<SegmentFault['field']> = new Set(['system identifier', 'segment size', 'file size']);
 
 function historyFaults(file: Extract<WalFile, { kind: 'history' }>, plain: Buffer): string[] {
   try {

@@ -1,0 +1,54 @@
+import type { Problem } from '../repository/verify-problem.ts';
+import { verifyRepository } from '../repository/verify-repository.ts';
+import { VerifyReport, type Slice } from '../repository/verify-scope.ts';
+import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { formatBytes } from './format-bytes.ts';
+import { plainText } from './plain-text.ts';
+import { withRepositories } from './with-repositories.ts';
+
+/** The shape of `walhold verify --json`. `checked` counts the contents that were read. */
+export interface VerifyJson {
+  ok: boolean;
+  checked: { objects: number; bytes: number };
+  problems: Problem[];
+}
+
+export interface VerifyOptions {
+  json: boolean;
+  /** `undefined`: names alone (`--quick`). */
+  slice: Slice | undefined;
+}
+
+/** Names, then digests, then contents of every repository, one after the other. Problems are results, and a fault. */
+export async function verify(context: CommandContext, options: VerifyOptions): Promise<CommandOutcome> {
+  return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
+    const { signal, config, log } = context;
+    const result: VerifyJson = { ok: true, checked: { objects: 0, bytes: 0 }, problems: [] };
+    for (const repository of repositories) {
+      const report = new VerifyReport();
+      await verifyRepository(repository, { signal, jobs: config.jobs, slice: options.slice, report });
+      for (const warning of report.warnings) log.warning(`repository ${repository.number}: ${warning}`);
+      // Where there is one repository only, its number would say nothing.
+      const where = repositories.length === 1 ? '' : `repository ${repository.number} (${repository.url}): `;
+      for (const problem of report.problems) {
+        result.problems.push({ ...problem, message: `${where}${problem.message}` });
+      }
+      result.checked.objects += report.objects;
+      result.checked.bytes += report.bytes;
+    }
+    result.ok = result.problems.length === 0;
+    context.print(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result, options));
+    return result.ok ? 'done' : 'fault';
+  });
+}
+
+function describe({ checked, problems }: VerifyJson, { slice }: VerifyOptions): string {
+  const lines = problems.map(({ code, object, message }) => `${code}: ${object}: ${plainText(message)}`);
+  const part = slice === undefined || slice.of === 1 ? '' : `slice ${slice.n} of ${slice.of}: `;
+  const read =
+    slice === undefined
+      ? 'names checked, no contents read'
+      : `${part}${checked.objects} objects read, ${formatBytes(checked.bytes)}`;
+  const verdict = problems.length === 0 ? 'no problem found' : `${problems.length} problems found`;
+  return [...lines, `${read}; ${verdict}`].map((line) => `${line}\n`).join('');
+}

@@ -1,0 +1,28 @@
+import { hasCode, WalholdError, type ErrorCode } from '../base/errors.ts';
+
+/**
+ * What `verify` finds wrong. `missing-segment`, `missing-history`: a name that is needed and not there. `missing-object`: a backup
+ * names it. `wrong-size`: a listing shows another size than the backup's record. `misfit`: sound bytes that are not what the name, the
+ * record or the manifest says. The others are codes of errors: `damaged`, `bad-format`, `identity`, `store-gone`, `unreachable`, …
+ */
+export type ProblemCode =
+  'missing-segment' | 'missing-history' | 'missing-object' | 'wrong-size' | 'misfit' | 'manifest-mismatch' | ErrorCode;
+
+export interface Problem {
+  code: ProblemCode;
+  /** The object's key; for a missing segment or history file its name. */
+  object: string;
+  message: string;
+}
+
+/** The problem that an error stands for. Throws what is no finding: a program's mistake, an interruption. */
+export function problemOf(error: unknown, object: string): Problem {
+  if (!(error instanceof WalholdError) || error.code === 'interrupted' || error.code === 'deadline') throw error;
+  const message = error.detail === undefined ? error.message : `${error.message}: ${error.detail}`;
+  return { code: error.code, object, message };
+}
+
+/** Whether an error speaks of one object alone: then the rest is worth reading. */
+export function concernsOneObject(error: unknown): boolean {
+  return hasCode(error, 'damaged', 'bad-format', 'unsupported');
+}

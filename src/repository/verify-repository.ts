@@ -1,0 +1,64 @@
+/** A whole repository, in the order names, backups, WAL. What one object is wrong with does not end it; a store that is gone does. */
+import { hasCode } from '../base/errors.ts';
+import type { BackupRecord } from './backup-record.ts';
+import { requireIdentity } from './identity.ts';
+import { BACKUP_PREFIX, IDENTITY_KEY, parseBackupId, PROBE_KEY, WAL_PREFIX, type BackupId } from './layout.ts';
+import { pointOf } from './overview.ts';
+import { readWalInventory } from './read-wal-inventory.ts';
+import type { Repository } from './repository.ts';
+import { storedSegmentSize } from './stored-segment-size.ts';
+import { verifyBackup } from './verify-backup.ts';
+import { missingHistories, missingSegments } from './verify-names.ts';
+import { problemOf } from './verify-problem.ts';
+import type { VerifyScope } from './verify-scope.ts';
+import { verifyWal } from './verify-wal.ts';
+
+/** Everything found is in the scope's report. Throws only mistakes of the program and interruptions. */
+export async function verifyRepository(repository: Repository, scope: VerifyScope): Promise<void> {
+  try {
+    await verifyAll(repository, scope);
+  } catch (error) {
+    scope.signal.throwIfAborted();
+    const object = hasCode(error, 'store-gone', 'identity') ? IDENTITY_KEY : repository.url;
+    scope.report.problem(problemOf(error, object));
+  }
+}
+
+async function verifyAll(repository: Repository, scope: VerifyScope): Promise<void> {
+  const { signal, report } = scope;
+  const { systemId } = await requireIdentity(repository.store, { signal });
+  const ids = await listTop(repository, scope);
+  const summaries: Omit<BackupRecord, 'parts'>[] = [];
+  // One after the other: each one's list of files can be long, and its parts are read in parallel.
+  for (const id of ids) {
+    const record = await verifyBackup(repository, id, { systemId }, scope);
+    if (record === undefined) continue;
+    const { parts: _, ...summary } = record;
+    summaries.push(summary);
+  }
+  const backups = summaries.map((summary) => ({ summary }));
+  const segmentBytes = await storedSegmentSize([repository], backups, { signal });
+  if (segmentBytes === undefined) return;
+  const inventory = await readWalInventory([repository], { signal, segmentBytes, systemId });
+  for (const key of inventory.strange) report.warning(`${key} is no object of this format`);
+  const points = summaries.map(pointOf);
+  for (const problem of [...missingSegments(points, inventory), ...missingHistories(inventory)])
+    report.problem(problem);
+  if (scope.slice !== undefined) await verifyWal(repository, { systemId, segmentBytes }, scope);
+}
+
+/** The backups' identifiers, and a warning for all that this format does not put there. */
+async function listTop({ store }: Repository, { signal, report }: VerifyScope): Promise<BackupId[]> {
+  const known = new Set([IDENTITY_KEY, WAL_PREFIX, BACKUP_PREFIX]);
+  for await (const entry of store.list('', { signal, delimited: true })) {
+    const key = entry.kind === 'object' ? entry.key : entry.prefix;
+    if (!known.has(key) && !key.startsWith(PROBE_KEY)) report.warning(`${key} is no object of this format`);
+  }
+  const ids: BackupId[] = [];
+  for await (const entry of store.list(BACKUP_PREFIX, { signal, delimited: true })) {
+    const id = entry.kind === 'directory' ? parseBackupId(entry.prefix.slice(BACKUP_PREFIX.length, -1)) : undefined;
+    if (id !== undefined) ids.push(id);
+    else report.warning(`${entry.kind === 'object' ? entry.key : entry.prefix} is no object of this format`);
+  }
+  return ids;
+}

@@ -1,0 +1,51 @@
+import { crc32c } from '../stream/checksum.ts';
+import type { Problem } from './verify-problem.ts';
+
+/** What one run of `verify` reads, and what it found so far. */
+export interface VerifyScope {
+  signal: AbortSignal;
+  /** Objects read at the same time. */
+  jobs: number;
+  /** `undefined`: no contents at all. */
+  slice: Slice | undefined;
+  /** Adds to what was found, and to what was read. */
+  report: VerifyReport;
+}
+
+/** The `n`-th of `of` parts of all contents; 1 of 1 is all. */
+export interface Slice {
+  n: number;
+  of: number;
+}
+
+export class VerifyReport {
+  readonly problems: Problem[] = [];
+  readonly warnings: string[] = [];
+  objects = 0;
+  bytes = 0;
+
+  problem(problem: Problem): void {
+    this.problems.push(problem);
+  }
+
+  warning(message: string): void {
+    this.warnings.push(message);
+  }
+
+  checked(bytes: number): void {
+    this.objects += 1;
+    this.bytes += bytes;
+  }
+}
+
+/** Whether this object's contents belong to the slice. Every object belongs to exactly one, and always to the same. */
+export function inSlice(slice: Slice | undefined, key: string): boolean {
+  return slice !== undefined && crc32c(Buffer.from(key, 'utf8')) % slice.of === slice.n - 1;
+}
+
+/** Reads `n/t`. `undefined`: it is not that. */
+export function parseSlice(text: string): Slice | undefined {
+  const match = /^([1-9][0-9]{0,5})\/([1-9][0-9]{0,5})$/.exec(text);
+  const slice = { n: Number(match?.[1]), of: Number(match?.[2]) };
+  return match !== null && slice.n <= slice.of ? slice : undefined;
+}

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { VERSION } from '../../../src/base/version.ts';
+import { callCompanion } from '../../support/companion-call.ts';
+
+const COMMANDS = [['list'], ['wal'], ['wal', 'list'], ['wal', 'inspect'], ['config']];
+
+describe('the companion', () => {
+  it('prints the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(VERSION).toBe(version);
+    expect(await callCompanion(['--version'])).toEqual({ status: 0, stdout: `walhold ${version}\n`, stderr: '' });
+  });
+
+  it.each([[[]], ...COMMANDS.map((command) => [command])])(
+    'ends the help of %j with the exit statuses',
+    async (command) => {
+      const { status, stdout, stderr } = await callCompanion([...command, '--help']);
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/\nEXIT STATUS\n {2}0 .*\n {2}1 .*\n {2}2 .*\n$/);
+    },
+  );
+
+  it('shows help even where the configuration is broken', async () => {
+    expect(await callCompanion(['list', '--help'], { WALHOLD_CONFIG: '/nonexistent/file' })).toMatchObject({
+      status: 0,
+    });
+  });
+
+  const mistakes: [argv: string[], message: string, hint: string][] = [
+    [[], 'no command given', 'Try "walhold --help".'],
+    [['lsit'], 'unknown command "lsit"', 'Did you mean "list"?'],
+    [['wal', 'lst'], 'unknown command "lst"', 'Did you mean "list"?'],
+    [['list', '--rep', 'file:///x'], 'unknown option "--rep"', 'Did you mean "--repo"?'],
+    [['list', '--jsno'], 'unknown option "--jsno"', 'Did you mean "--json"?'],
+    [['--repo', 'file:///x', 'list', 'more'], 'too many arguments for "list"', ''],
+    [['list', '--repo'], 'the option --repo needs a value', 'Write --repo VALUE.'],
+    [['list'], 'no repository is configured', 'Set repo in'],
+    [['list', '--repo', 'ftp://x/y'], 'the repository URL in', 'Write file:///absolute/path'],
+    [['list', '--repo', 'file:///x', '--jobs', 'many'], 'option --jobs: bad value for jobs', ''],
+    [['list', '--repo', 'file:///x', '--use-repo', '2'], 'there is no repository number 2', 'Configured are: 1.'],
+    [['list', '--repo', 'file:///x', '--lock-mode', 'governance'], '', ''],
+    [['list', '--config', '/nonexistent/file'], 'could not read the configuration file', 'Name it with --config'],
+    [['wal', 'inspect', '--repo', 'file:///x'], 'missing required argument', 'Try "--help"'],
+    [['wal', 'inspect', 'x', '--repo', 'file:///x'], '"x" is not the name of a WAL file', 'Names are 24 hex digits'],
+    [['wal', 'list', '--timeline', '0', '--repo', 'file:///x'], 'option "--timeline', ''],
+  ];
+  it.each(mistakes)('refuses %j with one message, a hint and status 2', async (argv, message, hint) => {
+    const { status, stdout, stderr } = await callCompanion(argv);
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines[0]).toContain(`walhold: error: ${message}`);
+    expect(lines.at(-1)).toContain(`walhold: hint: ${hint}`);
+    expect(lines.filter((line) => line.includes(': error: '))).toHaveLength(1);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  it('takes settings before and after the sub-command', async () => {
+    const { stdout } = await callCompanion(['--repo', 'file:///a', 'config', '-j', '3', '--json']);
+    const { settings } = JSON.parse(stdout) as { settings: { name: string; value: string; source: string }[] };
+    expect(settings).toContainEqual({ name: 'repo', value: 'file:///a', source: 'option --repo' });
+    expect(settings).toContainEqual({ name: 'jobs', value: '3', source: 'option --jobs' });
+  });
+
+  it('shows the settings even where they make no whole configuration, and says what is wrong', async () => {
+    const { status, stdout, stderr } = await callCompanion(['config'], { WALHOLD_JOBS: '2' });
+    expect(stdout).toMatch(/^jobs +2 +environment variable WALHOLD_JOBS$/m);
+    expect(stderr).toContain('walhold: error: no repository is configured');
+    expect(status).toBe(2);
+  });
+
+  it('never shows a password that stands in a URL', async () => {
+    const { stdout } = await callCompanion([
+      'config',
+      '--repo',
+      's3://b/p',
+      '--s3-endpoint',
+      'https://me:secret@h:9000',
+    ]);
+    expect(stdout).toContain('https://***@h:9000');
+    expect(stdout).not.toContain('secret');
+  });
+
+  it('warns once of unknown variables of the environment', async () => {
+    const { status, stderr } = await callCompanion(['config', '--repo', 'file:///x'], { WALHOLD_JOSB: '1' });
+    expect(stderr).toBe('walhold: warning: unknown environment variables are ignored: WALHOLD_JOSB\n');
+    expect(status).toBe(0);
+  });
+});
