@@ -1,7 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { createSecureContext } from 'node:tls';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers';
 import { reasonOf, WalholdError } from '../base/errors.ts';
@@ -96,12 +96,13 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && error.name === 'CredentialsProviderError';
 }
 
-async function certificates(path: string): Promise<Buffer> {
+async function certificates(path: string): Promise<string> {
   try {
-    const pem = await readFile(path);
-    createSecureContext({ ca: pem });
-    if (!pem.includes('BEGIN CERTIFICATE')) throw new Error('it holds no certificate in PEM form');
-    return pem;
+    const pem = await readFile(path, 'latin1');
+    const found = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+    if (found === null) throw new Error('it holds no certificate in PEM form');
+    // TLS would pass over one that cannot be read, and fail at the first connection for another reason.
+    return found.map((certificate) => new X509Certificate(certificate).toString()).join('');
   } catch (error) {
     throw new WalholdError('config', `could not use s3_ca_file ${path}`, { detail: reasonOf(error), cause: error });
   }

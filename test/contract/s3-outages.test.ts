@@ -4,6 +4,7 @@ import type { Body, Store } from '../../src/store/store.ts';
 import { bytesOf, collected, patternBytes } from '../support/bytes.ts';
 import {
   answers,
+  asUsual,
   cutsBody,
   drips,
   drops,
@@ -176,14 +177,7 @@ describe('creating an object in S3', () => {
   it('resumes a listing between its pages', async () => {
     await using at = await prepared({ pageKeys: 2 });
     for (const key of ['a', 'b', 'c', 'd', 'e']) at.bucket.add(`repo/${key}`, content);
-    at.fake.fail(
-      async (_, carryOut, response) => {
-        const reply = carryOut();
-        response.writeHead(reply.status, reply.headers);
-        response.end(reply.body);
-      },
-      { operation: 'ListObjectsV2' },
-    );
+    at.fake.fail(asUsual, { operation: 'ListObjectsV2' });
     at.fake.fail(answers(503, 'SlowDown'), { operation: 'ListObjectsV2', times: 2 });
     const entries = await collected(at.retrying.list('', { signal }));
     expect(entries.map((entry) => (entry.kind === 'object' ? entry.key : ''))).toEqual([

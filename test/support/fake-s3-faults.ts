@@ -6,6 +6,9 @@ import { send } from './fake-s3.ts';
 /** What happens to a request instead of being carried out and answered. */
 export type Fault = (request: S3Request, carryOut: () => S3Reply, response: ServerResponse) => void | Promise<void>;
 
+/** None: for the requests before the one that is to fail. */
+export const asUsual: Fault = (request, carryOut, response) => send(response, carryOut(), request.method);
+
 /** Answers with an error, having done nothing. */
 export function answers(status: number, code: string, headers: Record<string, string> = {}): Fault {
   return (request, _, response) => send(response, errorReply(status, code, { headers }), request.method);

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { checkSignature } from './fake-s3-auth.ts';
 import { Refusal, refuse, type S3Reply, type S3Request } from './fake-s3-messages.ts';
-import { FaultScript, type Fault } from './fake-s3-faults.ts';
+import { asUsual, FaultScript, type Fault } from './fake-s3-faults.ts';
 import { respond } from './fake-s3-operations.ts';
 import { FakeBucket } from './fake-s3-bucket.ts';
 import { operationOf, type Operation } from './fake-s3-routes.ts';
@@ -81,7 +81,7 @@ export class FakeS3 implements AsyncDisposable {
       const operation = operationOf(request);
       if (operation !== undefined) this.requests.push(operation);
       const fault = this.#faults.next(operation);
-      await (fault ?? plainly)(request, () => this.#reply(request, operation), response);
+      await (fault ?? asUsual)(request, () => this.#reply(request, operation), response);
     } catch {
       response.destroy();
     }
@@ -119,8 +119,6 @@ async function readRequest(message: IncomingMessage): Promise<S3Request> {
     body: Buffer.concat(chunks),
   };
 }
-
-const plainly: Fault = (request, carryOut, response) => send(response, carryOut(), request.method);
 
 /** Writes a reply as S3 does: no body for HEAD, and the length of what would have been one. */
 export function send(response: ServerResponse, reply: S3Reply, method: string): void {
