@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A fenced block of a document, as `<!-- test: PATH -->` on the line before it gives it to a test. */
+/** A fenced block of a document, as `<!-- test: PATH#SCENARIO -->` on the line before it gives it to a test. */
 export interface DocumentBlock {
   /** Relative to the top, as `README.md`. */
   document: string;
@@ -13,11 +13,13 @@ export interface DocumentBlock {
   text: string;
   /** The test that runs or loads the block, relative to the top. */
   test: string | undefined;
+  /** Which of the test's scenarios; empty if it has but one. */
+  scenario: string;
 }
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-const MARK = /^<!-- test: (\S+) -->$/;
+const MARK = /^<!-- test: ([^\s#]+)(?:#(\S+))? -->$/;
 
 const FENCE = /^```(\w*)$/;
 
@@ -43,8 +45,8 @@ export function blocksIn(document: string, source: string): DocumentBlock[] {
     if (open === undefined && line.includes('```')) {
       const language = FENCE.exec(line)?.[1];
       if (language === undefined) throw new Error(`${document}:${index + 1}: a fence must begin its line`);
-      const test = MARK.exec(before)?.[1];
-      open = { block: { document, line: index + 1, language, text: '', test }, lines: [] };
+      const [, test, scenario = ''] = MARK.exec(before) ?? [];
+      open = { block: { document, line: index + 1, language, text: '', test, scenario }, lines: [] };
     } else if (open !== undefined && line === '```') {
       blocks.push({ ...open.block, text: `${open.lines.join('\n')}\n` });
       open = undefined;
@@ -58,28 +60,29 @@ export function blocksIn(document: string, source: string): DocumentBlock[] {
 }
 
 /**
- * The blocks that are marked for the calling test, of all documents, in order. The test must use every one of them: what is
- * shown is what is run.
+ * The blocks that are marked for the calling test and scenario, of all documents, in order. The test must use every one of
+ * them: what is shown is what is run.
  *
  * @param url the test's `import.meta.url`
  */
-export function blocksFor(url: string): DocumentBlock[] {
+export function blocksFor(url: string, scenario = ''): DocumentBlock[] {
   const test = relative(ROOT, fileURLToPath(url));
   const found = documents()
     .flatMap(blocksOf)
-    .filter((block) => block.test === test);
-  if (found.length === 0) throw new Error(`no document has a block marked for ${test}`);
+    .filter((block) => block.test === test && block.scenario === scenario);
+  if (found.length === 0) throw new Error(`no document has a block marked for ${test}#${scenario}`);
   return found;
 }
 
 /**
- * A block's text with the places and names of the document exchanged for those of the test.
+ * The texts of blocks with the places and names of the document exchanged for those of the test.
  *
- * @throws when one of the former does not occur: then the document has changed and the test runs something else than it shows.
+ * @throws when one of the former occurs in none: then the document has changed, and the test runs something else than it shows.
  */
-export function withPlaces(text: string, places: Readonly<Record<string, string>>): string {
-  return Object.entries(places).reduce((changed, [shown, real]) => {
-    if (!text.includes(shown)) throw new Error(`the document no longer shows ${shown}`);
-    return changed.replaceAll(shown, real);
-  }, text);
+export function textsWithPlaces(blocks: readonly DocumentBlock[], places: Readonly<Record<string, string>>): string[] {
+  const missing = Object.keys(places).find((shown) => !blocks.some(({ text }) => text.includes(shown)));
+  if (missing !== undefined) throw new Error(`the document no longer shows ${missing}`);
+  return blocks.map(({ text }) =>
+    Object.entries(places).reduce((changed, [shown, real]) => changed.replaceAll(shown, real), text),
+  );
 }

@@ -1,0 +1,46 @@
+import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
+import { s3ServerProgram } from '../../scripts/test-servers.ts';
+import { adminClient } from './bucket.ts';
+import { runOk } from './run.ts';
+import { serverUser } from '../../scripts/server-user.ts';
+import type { S3Access, S3Server } from './s3-server.ts';
+
+/** A statement of an IAM policy, as documents show it. */
+export interface PolicyStatement {
+  Effect: string;
+  Action: string[];
+  Resource: string;
+}
+
+/** Makes an account on a versitygw that may do nothing yet; see {@link grant}. */
+export async function makeUser(server: S3Server, name: string): Promise<S3Access> {
+  const program = s3ServerProgram('versitygw');
+  if (server.kind !== 'versitygw' || program === undefined) throw new Error('only versitygw makes accounts here');
+  const { endpoint, region, accessKey, secretKey } = server;
+  const admin = ['admin', '--access', accessKey, '--secret', secretKey, '--endpoint-url', endpoint, '--region', region];
+  const user = { endpoint, region, accessKey: name, secretKey: `secret-of-${name}` };
+  const options = ['--access', user.accessKey, '--secret', user.secretKey, '--role', 'user'];
+  await runOk(serverUser(), [program, ...admin, 'create-user', ...options]);
+  return user;
+}
+
+/**
+ * Gives users what the policies of identities would give them, by the bucket's own policy: the same statements, with whom they
+ * are for. It replaces what the bucket had.
+ */
+export async function grant(
+  access: S3Access,
+  bucket: string,
+  policies: Readonly<Record<string, readonly PolicyStatement[]>>,
+): Promise<void> {
+  const statements = Object.entries(policies).flatMap(([user, of]) =>
+    of.map((statement) => ({ ...statement, Principal: { AWS: [user] } })),
+  );
+  const client = adminClient(access);
+  try {
+    const Policy = JSON.stringify({ Version: '2012-10-17', Statement: statements });
+    await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
+  } finally {
+    client.destroy();
+  }
+}
