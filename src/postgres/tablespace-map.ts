@@ -36,7 +36,9 @@ export function formatTablespaceMap(locations: readonly TablespaceLocation[], ma
   return locations
     .map(({ oid, path }) => {
       if (major < 14 && path.endsWith('\\')) {
-        throw bad(`PostgreSQL ${major} cannot read the path "${path}", which ends in a backslash`);
+        throw new WalholdError('bad-format', 'could not write tablespace_map', {
+          detail: `PostgreSQL ${major} cannot read the path ${path} back: it ends in a backslash`,
+        });
       }
       return `${oid} ${path.replace(major < 14 ? /[\n\r]/g : /[\n\r\\]/g, String.raw`\$&`)}\n`;
     })

@@ -5,7 +5,7 @@ import { parseWalName, type PartialFile, type SegmentFile } from '../../src/post
 const ROOT = new URL('../unit/postgres/fixtures/', import.meta.url);
 
 export const ALL_MAJORS = [13, 14, 15, 16, 17, 18] as const;
-/** The majors of which there are WAL and pages too, not only the control file and the texts. */
+/** The majors of which there are pages, a promotion and a record that a crash cut off, too. */
 export const WAL_MAJORS = [13, 15, 18] as const;
 /** initdb --wal-segsize=1. */
 export const FIXTURE_SEGMENT_BYTES: number = 1024 * 1024;

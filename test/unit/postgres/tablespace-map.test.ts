@@ -25,7 +25,7 @@ it('an empty map is a cluster without tablespaces', () => {
 });
 
 it('a path that ends in a backslash cannot be written for 13', () => {
-  expect(() => formatTablespaceMap([{ oid: '1', path: '/a\\' }], 13)).toThrow('could not read tablespace_map');
+  expect(() => formatTablespaceMap([{ oid: '1', path: '/a\\' }], 13)).toThrow('could not write tablespace_map');
   expect(parseTablespaceMap(formatTablespaceMap([{ oid: '1', path: '/a\\' }], 14), 14)).toEqual([
     { oid: '1', path: '/a\\' },
   ]);

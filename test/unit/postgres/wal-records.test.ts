@@ -4,7 +4,14 @@ import { parseWalHeader, type WalHeader } from '../../../src/postgres/wal-header
 import { segmentNumber, segmentStart } from '../../../src/postgres/wal-name.ts';
 import { commitTimes, walkRecords, type RecordWalk, type WalRecord } from '../../../src/postgres/wal-records.ts';
 import { endsTransaction, readTransactionEnd } from '../../../src/postgres/wal-xact.ts';
-import { fixture, fixtureSegments, FIXTURE_SEGMENT_BYTES, WAL_MAJORS } from '../../support/postgres-fixture.ts';
+import {
+  ALL_MAJORS,
+  fixture,
+  fixtureSegments,
+  FIXTURE_SEGMENT_BYTES,
+  WAL_MAJORS,
+  type FixtureSegment,
+} from '../../support/postgres-fixture.ts';
 import { WalBuilder } from '../../support/wal-builder.ts';
 
 const PG_EPOCH = 946_684_800_000_000n;
@@ -22,8 +29,27 @@ function walkOf(segment: Buffer, start: Lsn): { at: number[]; walk: RecordWalk; 
   return { at, walk, endAt: Number(walk.endLsn - start) };
 }
 
-describe.each(WAL_MAJORS)('WAL of a real PostgreSQL %i', (major) => {
-  /** What pg_xact_commit_timestamp told, subtransactions' numbers included. */
+interface PlacedSegment extends FixtureSegment {
+  readonly start: Lsn;
+}
+
+function placedSegments(major: number): PlacedSegment[] {
+  return fixtureSegments(major).map((segment) => ({
+    ...segment,
+    start: segmentStart(segmentNumber(segment.file, FIXTURE_SEGMENT_BYTES) ?? 0n, FIXTURE_SEGMENT_BYTES),
+  }));
+}
+
+/** Those of the recorded transactions alone. */
+function recordedSegments(major: number): PlacedSegment[] {
+  const isRecorded = ({ file, overwritten }: FixtureSegment): boolean =>
+    !overwritten && file.kind === 'segment' && file.timeline === 1;
+  return placedSegments(major).filter(isRecorded);
+}
+
+describe.each(ALL_MAJORS)('WAL of a real PostgreSQL %i', (major) => {
+  const recorded = recordedSegments(major);
+  /** What pg_xact_commit_timestamp told, that of subtransactions included. */
   const serverTimes = new Set(
     fixture(major, 'commits.txt')
       .toString()
@@ -31,18 +57,14 @@ describe.each(WAL_MAJORS)('WAL of a real PostgreSQL %i', (major) => {
       .split('\n')
       .map((line) => BigInt(line.split(' ')[1] ?? 0)),
   );
-  const earliest = [...serverTimes].reduce((a, b) => (b < a ? b : a));
-  const segments = fixtureSegments(major).map((segment) => ({
-    ...segment,
-    start: segmentStart(segmentNumber(segment.file, FIXTURE_SEGMENT_BYTES) ?? 0n, FIXTURE_SEGMENT_BYTES),
-  }));
-  const workload = segments.filter(
-    ({ file, overwritten }) => !overwritten && file.kind === 'segment' && file.timeline === 1,
+  const [earliest, latest] = [...serverTimes].reduce(
+    ([low, high], time) => [time < low ? time : low, time > high ? time : high],
+    [1n << 62n, 0n],
   );
 
   it('has every commit at the time that the server itself tells', () => {
     const found = new Set<bigint>();
-    for (const { bytes, start } of workload) {
+    for (const { bytes, start } of recorded) {
       walkRecords(bytes, start, {
         onRecord: (record) => {
           const ended = endsTransaction(record.rmgr, record.info) ? readTransactionEnd(record.bytes()) : undefined;
@@ -50,25 +72,32 @@ describe.each(WAL_MAJORS)('WAL of a real PostgreSQL %i', (major) => {
         },
       });
     }
-    expect(serverTimes.size).toBeGreaterThan(80);
+    expect(serverTimes.size).toBeGreaterThanOrEqual(4);
     expect(found).toEqual(serverTimes);
   });
 
-  it('has the latest of them, and all that were rolled back, in its summary', () => {
-    const summaries = workload.map(({ bytes, start }) => commitTimes(bytes, headerOf(bytes), start));
-    const latest = [...serverTimes].reduce((a, b) => (b > a ? b : a));
+  it('has the latest of them in its summary', () => {
+    const summaries = recorded.map(({ bytes, start }) => commitTimes(bytes, headerOf(bytes), start));
     expect(summaries.at(-1)?.lastCommit).toBe(latest);
-    expect(summaries.at(-1)?.firstCommit).toBeGreaterThan(summaries[0]?.lastCommit ?? latest);
-    // Eight by ROLLBACK, four by ROLLBACK PREPARED, eight to a savepoint.
-    expect(summaries.reduce((sum, { aborts }) => sum + aborts, 0)).toBe(20);
+    expect(summaries.every(({ firstCommit, lastCommit }) => (firstCommit ?? 1n) <= (lastCommit ?? 0n))).toBe(true);
   });
 
   it('is walked to the same end with every checksum proven as with only the last', () => {
-    for (const { bytes, start, file } of segments) {
+    for (const { bytes, start, file } of placedSegments(major)) {
       const quick = walkRecords(bytes, start);
       expect([file.name, walkRecords(bytes, start, { verify: 'all' })]).toEqual([file.name, quick]);
       expect(quick.records).toBeGreaterThan(0);
     }
+  });
+});
+
+describe.each(WAL_MAJORS)('more WAL of a real PostgreSQL %i', (major) => {
+  const segments = placedSegments(major);
+
+  it('has all that was rolled back', () => {
+    // Eight by ROLLBACK, four by ROLLBACK PREPARED, eight to a savepoint.
+    const aborts = recordedSegments(major).map(({ bytes, start }) => commitTimes(bytes, headerOf(bytes), start).aborts);
+    expect(aborts.reduce((sum, count) => sum + count, 0)).toBe(20);
   });
 
   it('ends by a switch, across the end, or in zeros, as each file was made', () => {
