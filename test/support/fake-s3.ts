@@ -3,7 +3,8 @@
  * operations that walhold uses; anything else is 501, so that a new request does not pass unnoticed.
  */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { checkSignature } from './fake-s3-auth.ts';
 import { Refusal, refuse, type S3Reply, type S3Request } from './fake-s3-messages.ts';
@@ -19,6 +20,8 @@ export interface FakeS3Options {
   pageKeys?: number;
   /** AWS wants 5 MiB in every part but the last. */
   leastPartBytes?: number;
+  /** Speaks TLS with this key and certificate, both PEM. */
+  tls?: { key: string; cert: string };
   /** Promises of S3 that this server breaks, as some do. */
   ignores?: readonly ('conditions' | 'checksums' | 'ranges')[];
 }
@@ -38,7 +41,8 @@ export class FakeS3 implements AsyncDisposable {
     this.options = options;
     this.region = options.region ?? 'us-east-1';
     this.accessKey = options.accessKey ?? 'AKFAKE';
-    this.#server = createServer((message, response) => void this.#handle(message, response));
+    const answer: RequestListener = (message, response) => void this.#handle(message, response);
+    this.#server = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer);
     this.#server.keepAliveTimeout = 60_000;
   }
 
@@ -50,7 +54,7 @@ export class FakeS3 implements AsyncDisposable {
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http${this.options.tls === undefined ? '' : 's'}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   makeBucket(name: string): FakeBucket {
