@@ -47,14 +47,12 @@ function wordsOf(buffer: Buffer, bytes: number): Int32Array {
 
 /**
  * FNV-1a over 32 lanes, folded. Eight lanes at a time: their sums stay in registers, and eight independent
- * multiplications hide each other's latency. The checksum's own field counts as zero.
+ * multiplications hide each other's latency. The checksum's own field, half of the third word, counts as zero; it is not
+ * set to zero and back, since the page may lie in memory that other threads read.
  */
 function checksumAt(words: Int32Array, at: number, count: number, block: number): number {
-  const headerWord = words[at + 2] ?? 0;
-  words[at + 2] = headerWord & 0xffff0000;
   let folded = 0;
   for (let lane = 0; lane < LANES; lane += 8) folded ^= foldEightLanes(words, at, count, lane);
-  words[at + 2] = headerWord;
   return (((folded ^ block) >>> 0) % 65535) + 1;
 }
 
@@ -68,10 +66,12 @@ function foldEightLanes(words: Int32Array, at: number, count: number, lane: numb
   let g = BASE[lane + 6]! | 0;
   let h = BASE[lane + 7]! | 0;
   const end = at + count;
+  let masked = lane === 0 ? words[at + 2]! & 0xffff : 0;
   for (let i = at + lane; i < end; i += LANES) {
     a = round(a ^ words[i]!);
     b = round(b ^ words[i + 1]!);
-    c = round(c ^ words[i + 2]!);
+    c = round(c ^ words[i + 2]! ^ masked);
+    masked = 0;
     d = round(d ^ words[i + 3]!);
     e = round(e ^ words[i + 4]!);
     f = round(f ^ words[i + 5]!);
