@@ -36,6 +36,8 @@ export interface LoadReport {
 export interface Load extends AsyncDisposable {
   /** How many rows were acknowledged so far. */
   readonly count: number;
+  /** The rows that were acknowledged so far, in order. */
+  acknowledged(): CommittedRow[];
   /** Ends all clients after their current row. */
   stop(): Promise<LoadReport>;
 }
@@ -87,9 +89,15 @@ export async function startLoad(cluster: Cluster, options: LoadOptions = {}): Pr
     get count() {
       return run.committed.length;
     },
+    acknowledged: () => [...run.committed],
     stop,
     [Symbol.asyncDispose]: async () => void (await stop().catch(() => {})),
   };
+}
+
+/** SQL: what the row of that id was given, so many bytes. */
+export function payloadSql(id: string, bytes: string): string {
+  return `left((select string_agg(md5(${id} || chr(32) || i), '') from generate_series(0, ${bytes} / 32) i), ${bytes})`;
 }
 
 /**
@@ -106,8 +114,7 @@ export async function commitTimes(cluster: Cluster, table = 'load'): Promise<{ i
 
 async function insertRow(client: Client, table: string, id: number, payloadBytes: number): Promise<CommittedRow> {
   const result = await client.query<{ xid: string; lsn: string }>(
-    `insert into ${table} values ($1::bigint,
-        left((select string_agg(md5($1::bigint || chr(32) || i), '') from generate_series(0, $2::int / 32) i), $2::int))
+    `insert into ${table} values ($1::bigint, ${payloadSql('$1::bigint', '$2::int')})
      returning xmin::text as xid, pg_current_wal_insert_lsn()::text as lsn`,
     [id, payloadBytes],
   );
