@@ -94,7 +94,7 @@ export function parseIdentity(bytes: Uint8Array, url: string): Identity {
   if (typeof value !== 'object' || value === null) throw damaged(url, 'it is not an object');
   const { format, systemId, createdAt, by } = value as Record<string, unknown>;
   if (typeof format === 'number' && Number.isInteger(format) && format > 1) {
-    throw new WalholdError('unsupported', `the repository ${url} has format ${format}, this version knows 1`, {
+    throw new WalholdError('damaged', `the repository ${url} has format ${format}, this version knows 1`, {
       hint: 'Use a newer version of walhold.',
     });
   }

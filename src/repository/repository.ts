@@ -58,6 +58,12 @@ export function chooseRepositories<T extends { number: number }>(all: readonly T
   });
 }
 
+/** All that says where a repository lies: two with the same text are the same place. */
+export function placeText(settings: StoreSettings): string {
+  if (settings.scheme === 'file') return `file://${settings.path}`;
+  return `s3://${settings.bucket}/${settings.prefix} at ${settings.endpoint ?? settings.region ?? 'the default endpoint'}`;
+}
+
 export async function closeRepositories(repositories: readonly Repository[]): Promise<void> {
   await Promise.all(repositories.map(({ store }) => store.close()));
 }

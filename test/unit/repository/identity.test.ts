@@ -109,7 +109,7 @@ describe('a hostile identity', () => {
     ['no object', '[]', 'damaged'],
     ['null', 'null', 'damaged'],
     ['no format', JSON.stringify({ ...good, format: undefined }), 'damaged'],
-    ['a newer format', JSON.stringify({ ...good, format: 2 }), 'unsupported'],
+    ['a newer format', JSON.stringify({ ...good, format: 2 }), 'damaged'],
     ['a format of words', JSON.stringify({ ...good, format: '1' }), 'damaged'],
     ['a system identifier of 0', JSON.stringify({ ...good, systemId: '0' }), 'damaged'],
     ['a system identifier as a number', JSON.stringify({ ...good, systemId: 5 }), 'damaged'],

@@ -1,0 +1,53 @@
+/**
+ * The one place where the process ends and numbers are assigned. The launchers in `bin/` translate these numbers, which no
+ * accident produces, into the statuses of the contract; every other number, Node's own 0 included, is a failure to them.
+ */
+
+/** How a call can end. */
+export type Ending = 'stored' | 'fetched' | 'absent' | 'done' | 'failed' | 'usage' | 'stopped';
+
+/** `sh` gives a child killed by signal n as 128 + n: these are real-time signals, which nobody else sends. */
+const NUMBERS: Readonly<Record<Ending, { status: number; signal: number }>> = {
+  stored: { status: 64, signal: 50 },
+  fetched: { status: 65, signal: 51 },
+  absent: { status: 66, signal: 52 },
+  usage: { status: 67, signal: 53 },
+  failed: { status: 68, signal: 54 },
+  stopped: { status: 69, signal: 55 },
+  done: { status: 70, signal: 56 },
+};
+
+let decided: Ending = 'failed';
+const launcher = process.ppid;
+
+// Whatever ends the process before it has decided (a promise that never settles, an error nobody caught) is a failure.
+process.on('exit', () => {
+  // Without a launcher the number reaches whoever adopted this process; a postmaster in a container takes any but 0 and 1 for a crash.
+  process.exitCode = process.ppid === launcher ? NUMBERS[decided].status : 1;
+});
+
+const SETTLE_MS = 5;
+const MOST_SETTLING = 10;
+
+/** {@link endAs} after what is about to end by itself has ended. */
+export async function endSoonAs(ending: Ending): Promise<never> {
+  for (let times = 0; times < MOST_SETTLING && isStuck(); times++) {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  }
+  return endAs(ending);
+}
+
+/** Ends the process, now, whatever is under way. */
+export function endAs(ending: Ending): never {
+  decided = ending;
+  if (isStuck() && process.ppid === launcher) process.kill(process.pid, NUMBERS[ending].signal);
+  process.exit();
+}
+
+/**
+ * Whether threads work on files or names: `exit` waits for them, and on a dead network mount, or without a name server, for long. A
+ * signal does not.
+ */
+function isStuck(): boolean {
+  return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name.startsWith('GetAddrInfo'));
+}

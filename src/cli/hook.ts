@@ -1,0 +1,90 @@
+import { readFileSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { systemClock } from '../base/clock.ts';
+import { reasonOf, systemCode, WalholdError } from '../base/errors.ts';
+import { jsonLog } from '../base/json-log.ts';
+import { oneLine, textLog, type Log } from '../base/log.ts';
+import { VERSION } from '../base/version.ts';
+import type { HookContext } from '../commands/hook-context.ts';
+import { splitArguments } from '../config/arguments.ts';
+import { loadConfig } from '../config/load.ts';
+import { endAs, endSoonAs, type Ending } from './exit.ts';
+import { stopSignal } from './stop-signals.ts';
+
+export interface Hook {
+  program: 'walhold-push' | 'walhold-fetch';
+  help: string;
+  /** `words`: the command line without settings. */
+  run(words: readonly string[], context: HookContext): Promise<Ending>;
+}
+
+/** Runs one of PostgreSQL's two commands to its end. Never returns. */
+export async function runHook(hook: Hook): Promise<never> {
+  const signal = stopSignal();
+  let log = textLog(hook.program, 'info', writeLine);
+  try {
+    const argv = process.argv.slice(2);
+    if (argv.length === 1) answerInformation(hook, argv[0]);
+    const split = splitArguments(argv);
+    const readFile = (path: string): string => readFileSync(path, 'utf8');
+    const { config, warnings } = loadConfig({ arguments: split, environment: process.env, readFile });
+    log = (config.logFormat === 'json' ? jsonLog : textLog)(hook.program, config.logLevel, writeLine);
+    for (const warning of warnings) log.warning(warning);
+    const context: HookContext = {
+      config,
+      log,
+      clock: systemClock,
+      random: Math.random,
+      signal,
+      isAlive,
+      workingDirectory: process.cwd(),
+      by: `walhold ${VERSION} on ${hostname()}`,
+    };
+    return await endSoonAs(await hook.run(split.rest, context));
+  } catch (error) {
+    return await endSoonAs(report(error, log));
+  }
+}
+
+/** `--help` and `--version` only where nothing else is asked: in a server's command they must never pass for success. */
+function answerInformation(hook: Hook, argument: string | undefined): void {
+  if (argument === '--version' || argument === '-V') print(`${hook.program} (walhold) ${VERSION}\n`);
+  else if (argument === '--help' || argument === '-?') print(hook.help);
+  else return;
+  endAs('done');
+}
+
+function report(error: unknown, log: Log): Ending {
+  if (!(error instanceof WalholdError)) {
+    log.error('something unforeseen happened', {
+      detail: error instanceof Error ? error.stack : reasonOf(error),
+      hint: 'This is a mistake in walhold: please report it.',
+    });
+    return 'failed';
+  }
+  const { code, message, detail, hint } = error;
+  log.error(message, { detail, hint });
+  if (code === 'interrupted') return 'stopped';
+  return code === 'usage' || code === 'config' || code === 'unsupported' ? 'usage' : 'failed';
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return systemCode(error) === 'EPERM';
+  }
+}
+
+function print(text: string): void {
+  writeSync(1, text);
+}
+
+/** A log that cannot be written (its reader is gone, its disk full) must not decide how the call ends. */
+function writeLine(line: string): void {
+  try {
+    writeSync(2, line === '' ? oneLine('') : line);
+  } catch {
+    // Nobody is there to be told.
+  }
+}

@@ -1,0 +1,115 @@
+/** `restore_command`: one WAL file out of the first repository that has it. */
+import { resolve } from 'node:path';
+import { WalholdError } from '../base/errors.ts';
+import { parseWalName } from '../postgres/wal-name.ts';
+import { chooseRepositories, closeRepositories, openRepositories } from '../repository/repository.ts';
+import { hasStandbySignal, readPostmaster, type Postmaster } from '../server/data-directory.ts';
+import { readLocalHistories } from '../server/local-histories.ts';
+import { readTargetTimeline } from '../server/recovery-settings.ts';
+import { clearError, noteError } from '../spool/last-error.ts';
+import { noteStandby, wasStandby } from '../spool/standby-note.ts';
+import type { Wanted } from './fetch-round.ts';
+import { installFile } from './fetch-install.ts';
+import { waitForAnswer, type WaitOptions } from './fetch-wait.ts';
+import type { HookContext } from './hook-context.ts';
+import { openLocalCluster, type LocalCluster } from './local-cluster.ts';
+
+export interface FetchRequest {
+  /** `%f`. */
+  name: string;
+  /** `%p`. */
+  target: string;
+  /** `--use-repo`: read this one only. */
+  useRepo: string | undefined;
+}
+
+/** Where a server puts what it restores; from anywhere else it is not a server that asks, and nothing of its spool is touched. */
+const SERVER_TARGETS: ReadonlySet<string> = new Set(['pg_wal/RECOVERYXLOG', 'pg_wal/RECOVERYHISTORY']);
+/** A retry of one request for a hiccup; outages are waited out by rounds. */
+const TRIES = 2;
+
+/**
+ * `fetched`: the file is complete, verified and in place. `absent`: it is proven absent in every repository, or this is a standby,
+ * which goes on without it. Everything else throws.
+ */
+export async function fetchWal(request: FetchRequest, context: HookContext): Promise<'fetched' | 'absent'> {
+  const file = wantedFile(request.name);
+  const { config, log, clock, random } = context;
+  const allowGap = parseAllowGap(config.allowGap);
+  const chosen = chooseRepositories(config.repositories, request.useRepo);
+  // The first timeline has no history, and everybody asks.
+  if (file === undefined || file.name === '00000001.history') return 'absent';
+  const local = await openLocalCluster(request.target, context, { useSpool: SERVER_TARGETS.has(request.target) });
+  try {
+    const repositories = await openRepositories(
+      { ...config, repositories: chosen },
+      { clock, random, log, tries: TRIES },
+    );
+    const options = { ...(await circumstances(file, local)), allowGap, spool: local.spool };
+    const plain = await waitForAnswer(repositories, file, options, context);
+    await closeRepositories(repositories);
+    if (plain === undefined) return 'absent';
+    const target = resolve(context.workingDirectory, request.target);
+    await installFile(plain, target, local.spool.path);
+    await clearError(local.spool, 'fetch');
+    return 'fetched';
+  } catch (error) {
+    if (error instanceof WalholdError) await noteError(local.spool, 'fetch', file.name, error, clock.now());
+    throw error;
+  }
+}
+
+/** `undefined`: a `.partial`, which is never served; a restore puts one in place where its target lies in it. */
+function wantedFile(name: string): Wanted | undefined {
+  const file = parseWalName(name);
+  if (file === undefined) {
+    throw new WalholdError('usage', `${name} is not the name of a WAL file`, {
+      hint: "Call it as restore_command = 'walhold-fetch %f %p'.",
+    });
+  }
+  return file.kind === 'partial' ? undefined : file;
+}
+
+function parseAllowGap(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const kind = parseWalName(value)?.kind;
+  if (kind === 'segment' || kind === 'history') return value;
+  throw new WalholdError('config', `bad value for allow_gap: "${value}"`, {
+    hint: 'Name the one missing segment or history file at which WAL may end.',
+  });
+}
+
+/** What the data directory says of the recovery that asks. */
+async function circumstances(file: Wanted, local: LocalCluster): Promise<Omit<WaitOptions, 'allowGap' | 'spool'>> {
+  const { dataDirectory, control } = local;
+  const known = { systemId: control?.systemId, segmentBytes: control?.segmentBytes };
+  if (dataDirectory === undefined) {
+    return { ...known, standby: false, postmaster: undefined, latest: true, target: undefined, haveLocally: false };
+  }
+  const [postmaster, targetTimeline, histories] = await Promise.all([
+    readPostmaster(dataDirectory),
+    readTargetTimeline(dataDirectory),
+    readLocalHistories(dataDirectory),
+  ]);
+  const newest = targetTimeline === 'latest' ? histories.at(-1)?.timeline : targetTimeline;
+  return {
+    ...known,
+    standby: await isStandby(dataDirectory, postmaster, local),
+    postmaster,
+    latest: targetTimeline === 'latest',
+    target: histories.find(({ timeline }) => timeline === newest && timeline > file.timeline),
+    haveLocally: file.kind === 'history' && histories.some(({ timeline }) => timeline === file.timeline),
+  };
+}
+
+async function isStandby(
+  dataDirectory: string,
+  postmaster: Postmaster | undefined,
+  { spool }: LocalCluster,
+): Promise<boolean> {
+  if (await hasStandbySignal(dataDirectory)) {
+    if (postmaster !== undefined) await noteStandby(spool, postmaster.run);
+    return true;
+  }
+  return postmaster !== undefined && (await wasStandby(spool, postmaster.run));
+}

@@ -1,0 +1,19 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Config } from '../config/config.ts';
+
+/** What PostgreSQL's two commands are given. */
+export interface HookContext {
+  config: Config;
+  log: Log;
+  clock: Clock;
+  /** Evenly in [0, 1). */
+  random: () => number;
+  /** Aborts with `interrupted` when the call is told to stop. */
+  signal: AbortSignal;
+  /** Whether a process of this number exists. */
+  isAlive: (pid: number) => boolean;
+  workingDirectory: string;
+  /** Who stores: `walhold 1.2.3 on host`. */
+  by: string;
+}

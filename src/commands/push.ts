@@ -1,0 +1,40 @@
+/** `archive_command`: one WAL file into every repository. */
+import { basename, resolve } from 'node:path';
+import { WalholdError } from '../base/errors.ts';
+import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
+import { prepareWal } from '../repository/wal-object.ts';
+import { clearError, noteError } from '../spool/last-error.ts';
+import type { HookContext } from './hook-context.ts';
+import { openLocalCluster } from './local-cluster.ts';
+import { pushEverywhere } from './push-everywhere.ts';
+import { readWalFile } from './read-wal-file.ts';
+
+/**
+ * Returns when the file at `walPath` (`%p`) is durable in every configured repository, or its identical content already was. Throws
+ * whatever stands against that.
+ */
+export async function push(walPath: string, context: HookContext): Promise<void> {
+  const { config, log, clock, by } = context;
+  const file = walFileAt(walPath);
+  const local = await openLocalCluster(walPath, context, { useSpool: true });
+  try {
+    const plain = await readWalFile(resolve(context.workingDirectory, walPath));
+    const at = new Date(clock.now());
+    const wal = prepareWal(file, plain, { cluster: local.control, level: config.compressLevel, by, at });
+    for (const warning of wal.warnings) log.warning(`${file.name}: ${warning}`);
+    await pushEverywhere(wal, local.spool, context);
+    await clearError(local.spool, 'push');
+  } catch (error) {
+    if (error instanceof WalholdError) await noteError(local.spool, 'push', file.name, error, clock.now());
+    throw error;
+  }
+}
+
+function walFileAt(walPath: string): WalFile {
+  const name = basename(walPath);
+  const file = parseWalName(name);
+  if (file !== undefined) return file;
+  throw new WalholdError('bad-wal-name', `${name} is not the name of a WAL file`, {
+    hint: "Call it as archive_command = 'walhold-push %p'.",
+  });
+}

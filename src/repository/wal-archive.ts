@@ -1,0 +1,193 @@
+/**
+ * One WAL file into, and out of, one repository: the one place of the rule for a name that is taken.
+ *
+ * The same content under the name is success. So are, for segments, other bytes that agree in every valid record: two archivers of
+ * one cluster leave those. Anything else is a conflict: the object is never touched, and both contents are named.
+ */
+import { reasonOf, WalholdError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { lsn } from '../postgres/lsn.ts';
+import { parseHistory } from '../postgres/timeline-history.ts';
+import { sameRecords } from '../postgres/wal-compare.ts';
+import { checkSegment, describeFault, parseWalHeader } from '../postgres/wal-header.ts';
+import type { WalFile } from '../postgres/wal-name.ts';
+import { readAll } from '../store/read-all.ts';
+import type { CallOptions, Store } from '../store/store.ts';
+import { walKey } from './layout.ts';
+import { decodeObject } from './object-codec.ts';
+import { HEAD_MAX_BYTES, parseHead, type ObjectHead } from './object-head.ts';
+import type { Repository } from './repository.ts';
+import type { PreparedWal } from './wal-object.ts';
+
+/** `stored`: by this call. `present`: the same content was there. `equivalent`: content with the same records was there. */
+export type PushOutcome = 'stored' | 'present' | 'equivalent';
+
+export interface PushOptions extends CallOptions {
+  log: Log;
+  /** It is likely there already: look before sending it. */
+  expected?: boolean;
+}
+
+/**
+ * Stores the file in a repository whose identity has been seen to be the file's. When it returns, the repository durably holds its
+ * content. Throws `conflict`, `damaged` (what lies there under the name is no use), or what the store says.
+ */
+export async function pushInto(repository: Repository, wal: PreparedWal, options: PushOptions): Promise<PushOutcome> {
+  const { store } = repository;
+  if (options.expected === true && (await compareStored(store, wal, options)) === 'present') return 'present';
+  const body = { kind: 'buffer' as const, bytes: wal.encoded.bytes };
+  if ((await store.create(wal.key, body, { signal: options.signal })) === 'created') return 'stored';
+  const found = await compareStored(store, wal, options);
+  if (found !== undefined) return found;
+  throw new WalholdError('unreachable', `could not tell whether ${store.url}/${wal.key} is stored`, {
+    detail: 'the store said that it exists, then that it does not',
+  });
+}
+
+/** The biggest objects that content of so many bytes can come in: zstd at its worst, and the description. */
+export function mostStoredBytes(plainBytes: number): number {
+  return HEAD_MAX_BYTES + plainBytes + (plainBytes >> 7) + 65536;
+}
+
+async function compareStored(
+  store: Store,
+  wal: PreparedWal,
+  options: PushOptions,
+): Promise<'present' | 'equivalent' | undefined> {
+  const { signal } = options;
+  const { head } = wal.encoded;
+  const range = { offset: 0, bytes: HEAD_MAX_BYTES };
+  const start = await readAll(store, wal.key, { signal, range, maxBytes: HEAD_MAX_BYTES });
+  if (start === undefined) return undefined;
+  const object = `${store.url}/${wal.key}`;
+  const stored = readableHead(start.bytes, object);
+  const whole = stored !== undefined && start.info.bytes === stored.frameBytes + stored.head.storedBytes;
+  if (whole && stored.head.sha256 === head.sha256 && stored.head.bytes === head.bytes) return 'present';
+  // Sizes that differ decide without the rest, whose size is anybody's choice.
+  if (whole && stored.head.bytes !== head.bytes) throw conflict(wal, stored.head, object, 'their sizes differ');
+
+  const found = await readAll(store, wal.key, { signal, maxBytes: mostStoredBytes(wal.plain.length) });
+  if (found === undefined) return undefined;
+  const other = decodeStored(found.bytes, object, wal);
+  if (other.head.sha256 === head.sha256 && other.head.bytes === head.bytes) return 'present';
+  return judgeOther(wal, other, object, options.log);
+}
+
+function readableHead(bytes: Buffer, object: string): ReturnType<typeof parseHead> | undefined {
+  try {
+    return parseHead(bytes, object);
+  } catch {
+    // All of it is read next; then its fault is told.
+    return undefined;
+  }
+}
+
+function decodeStored(bytes: Buffer, object: string, wal: PreparedWal): { head: ObjectHead; plain: Buffer } {
+  try {
+    return decodeObject(bytes, object, Math.max(wal.plain.length, 1024 * 1024));
+  } catch (error) {
+    if (!(error instanceof WalholdError)) throw error;
+    throw new WalholdError('damaged', `could not store ${wal.file.name}: the object under its name is damaged`, {
+      detail: `${object}: ${error.detail ?? error.message}; to be stored is SHA-256 ${wal.encoded.head.sha256}`,
+      hint: 'Nothing was changed; with credentials that may delete, remove the damaged object, and it will be stored again.',
+      cause: error,
+    });
+  }
+}
+
+function judgeOther(
+  wal: PreparedWal,
+  other: { head: ObjectHead; plain: Buffer },
+  object: string,
+  log: Log,
+): 'equivalent' {
+  const { file, plain, encoded } = wal;
+  const parsed = file.kind === 'segment' ? parseWalHeader(plain) : undefined;
+  const start = parsed?.ok === true ? parsed.header.pageAddress : lsn(0n);
+  const comparison = sameRecords(plain, other.plain, start);
+  if (comparison.kind === 'identical') return 'equivalent';
+  const where = `first difference at byte ${comparison.firstDifference}`;
+  if (file.kind !== 'segment') throw conflict(wal, other.head, object, where);
+  if (comparison.kind === 'different') throw conflict(wal, other.head, object, `${where}: ${comparison.reason}`);
+  log.warning(`${object} holds other bytes than ${file.name} here, but the same records`, {
+    detail: `${bothContents(encoded.head, other.head)}; ${where}, behind the last record`,
+  });
+  return 'equivalent';
+}
+
+function conflict(wal: PreparedWal, other: ObjectHead, object: string, difference: string): WalholdError {
+  return new WalholdError('conflict', `could not store ${wal.file.name}: other content is stored under this name`, {
+    detail: `${object}: ${bothContents(wal.encoded.head, other)}; ${difference}`,
+    hint: 'Nothing was changed. Two servers may archive into one place, or history was repeated: compare both files before you remove either.',
+  });
+}
+
+function bothContents(here: ObjectHead, stored: ObjectHead): string {
+  const who = `by ${stored.by ?? 'an unknown program'} at ${stored.at ?? 'an unknown time'}`;
+  return `here SHA-256 ${here.sha256} (${here.bytes} bytes), stored SHA-256 ${stored.sha256} (${stored.bytes} bytes, ${who})`;
+}
+
+export interface FetchOptions extends CallOptions {
+  /** Of the cluster; what says another is not served. */
+  systemId: bigint;
+  /** Of the cluster, where it is known. */
+  segmentBytes?: number | undefined;
+}
+
+/** The largest of each kind that is believed, plain. */
+const MOST_BYTES = { segment: 1024 ** 3, history: 16 * 1024 * 1024, 'backup-label': 1024 * 1024 } as const;
+
+/**
+ * The file's content, verified: the object's own checks, its description and, for segments, the header against the name and the
+ * cluster. `undefined`: proven absent under this key (whether the repository itself is there is the caller's to ask). Throws
+ * `damaged`.
+ */
+export async function fetchFrom(
+  { store }: Repository,
+  file: Exclude<WalFile, { kind: 'partial' }>,
+  options: FetchOptions,
+): Promise<Buffer | undefined> {
+  const key = walKey(file);
+  const most = file.kind === 'segment' ? (options.segmentBytes ?? MOST_BYTES.segment) : MOST_BYTES[file.kind];
+  const found = await readAll(store, key, { signal: options.signal, maxBytes: mostStoredBytes(most) });
+  if (found === undefined) return undefined;
+  const object = `${store.url}/${key}`;
+  const { head, plain } = decodeObject(found.bytes, object, most);
+  const faults = describedFaults(file, head, options);
+  if (file.kind === 'segment') faults.push(...segmentFaults(file, plain, options));
+  else if (file.kind === 'history') faults.push(...historyFaults(file, plain));
+  if (faults.length === 0) return plain;
+  throw new WalholdError('damaged', `could not trust ${object}: it is not what its name says`, {
+    detail: faults.join('; '),
+    hint: 'Read it from another repository, or see "walhold verify".',
+  });
+}
+
+function describedFaults(file: WalFile, head: ObjectHead, { systemId }: FetchOptions): string[] {
+  const faults: string[] = [];
+  if (head.kind !== file.kind || head.name !== file.name) faults.push(`it says that it is ${head.kind} ${head.name}`);
+  if (head.systemId !== String(systemId)) {
+    faults.push(`system identifier is ${head.systemId}, expected ${systemId}`);
+  }
+  return faults;
+}
+
+function segmentFaults(
+  file: Extract<WalFile, { kind: 'segment' }>,
+  plain: Buffer,
+  { systemId, segmentBytes }: FetchOptions,
+): string[] {
+  const parsed = parseWalHeader(plain);
+  if (!parsed.ok) return [describeFault(parsed.fault)];
+  const expected = segmentBytes === undefined ? { systemId } : { systemId, segmentBytes };
+  return checkSegment(file, plain.length, parsed.header, expected).map(describeFault);
+}
+
+function historyFaults(file: Extract<WalFile, { kind: 'history' }>, plain: Buffer): string[] {
+  try {
+    parseHistory(file.timeline, plain.toString('utf8'));
+    return [];
+  } catch (error) {
+    return [reasonOf(error)];
+  }
+}
