@@ -21,14 +21,17 @@ export async function* bodyChunks(
   let left = expected.bytes;
   const pace = new Pace(expected.timeoutMs);
   try {
-    while (left > 0) {
+    // To the very end, also after the last byte: a connection whose body was not ended is not kept.
+    for (;;) {
       const next = await pace.next(source);
-      if (next.done === true) throw new Error(`it ended ${left} bytes early`);
+      if (next.done === true && left > 0) throw new Error(`it ended ${left} bytes early`);
+      if (next.done === true) return;
       const chunk = next.value.byteLength > left ? next.value.subarray(0, left) : next.value;
       left -= chunk.byteLength;
-      yield chunk;
+      if (chunk.byteLength > 0) yield chunk;
     }
   } catch (error) {
+    if (left === 0 && !expected.signal.aborted) return;
     throw expected.signal.aborted ? expected.signal.reason : s3Error(`could not ${expected.what}`, error);
   } finally {
     // Not awaited: a dead connection must not hold up who gave up on it.

@@ -141,6 +141,20 @@ describe('a body from S3', () => {
   });
 });
 
+describe('an S3 store', () => {
+  it('asks one thing after another over one connection, large bodies included', async () => {
+    await using at = await prepared();
+    for (const [operation, call] of CALLS) if (operation !== 'GetObject') await call(at.once);
+    const large: Body = { kind: 'buffer', bytes: patternBytes(5_000_000) };
+    await at.once.create('large', large, { signal });
+    const opened = await at.once.open('large', { signal });
+    await bytesOf(opened?.chunks);
+    await at.once.stat('large', { signal });
+    expect(await at.once.stat('none', { signal })).toBeUndefined();
+    expect(at.fake.connections).toBe(1);
+  });
+});
+
 describe('creating an object in S3', () => {
   it('says exists after an answer was lost: the caller finds its own bytes', async () => {
     await using at = await prepared();

@@ -34,6 +34,8 @@ export class FakeS3 implements AsyncDisposable {
   /** Everything that was asked, in order of arrival. */
   readonly requests: Operation[] = [];
   readonly options: FakeS3Options;
+  /** How many were opened. */
+  connections = 0;
   readonly #server: Server;
   readonly #faults = new FaultScript();
 
@@ -43,6 +45,7 @@ export class FakeS3 implements AsyncDisposable {
     this.accessKey = options.accessKey ?? 'AKFAKE';
     const answer: RequestListener = (message, response) => void this.#handle(message, response);
     this.#server = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer);
+    this.#server.on('connection', () => (this.connections += 1));
     this.#server.keepAliveTimeout = 60_000;
   }
 
