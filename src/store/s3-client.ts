@@ -40,8 +40,6 @@ async function fixedConfig(settings: S3ClientSettings): Promise<S3ClientConfig> 
       httpAgent: new HttpAgent(agent),
       httpsAgent: new HttpsAgent({ ...agent, ...ca }),
       connectionTimeout: Math.min(requestTimeoutMs, 10_000),
-      requestTimeout: requestTimeoutMs,
-      throwOnRequestTimeout: true,
     },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(pathStyle === undefined ? {} : { forcePathStyle: pathStyle }),

@@ -10,6 +10,8 @@ export interface S3Answer {
   code: string;
   /** Of the response; lower-case names. */
   headers: Readonly<Record<string, string>>;
+  /** Where the bucket is, if the refusal is about that. */
+  region?: string;
 }
 
 /** What the store answered, from an SDK error or one of ours around it; `undefined` when it gave no answer. */
@@ -19,14 +21,18 @@ export function answerOf(error: unknown): S3Answer | undefined {
   const { $metadata, $response } = inner as Partial<SdkError>;
   if ($metadata?.httpStatusCode === undefined) return undefined;
   const named = inner.name === 'Error' || PLACEHOLDERS.has(inner.name) || /^\d+$/.test(inner.name) ? '' : inner.name;
-  const { Code } = inner as Partial<SdkError>;
-  return { status: $metadata.httpStatusCode, code: Code ?? named, headers: $response?.headers ?? {} };
+  const { Code, Region } = inner as Partial<SdkError>;
+  const headers = $response?.headers ?? {};
+  const region = headers['x-amz-bucket-region'] ?? Region;
+  const answer = { status: $metadata.httpStatusCode, code: Code ?? named, headers };
+  return region === undefined ? answer : { ...answer, region };
 }
 
 interface SdkError extends Error {
   $metadata: { httpStatusCode?: number };
   $response?: { headers: Record<string, string> };
   Code?: string;
+  Region?: string;
 }
 /** What the SDK calls an error whose body named none. */
 const PLACEHOLDERS: ReadonlySet<string> = new Set(['Unknown', 'UnknownError', 'S3ServiceException', 'SyntaxError']);
@@ -78,10 +84,9 @@ function judge(answer: S3Answer): Judgement {
   return { code: 'store-rejected' };
 }
 
-/** A signature for another region, or a bucket that lives in one: `x-amz-bucket-region` says where. */
-function wrongRegion({ status, code, headers }: S3Answer): Judgement | undefined {
+/** A signature for another region, or a bucket that lives in one. */
+function wrongRegion({ status, code, region }: S3Answer): Judgement | undefined {
   const redirected = status === 301 || code === 'PermanentRedirect' || code === 'IllegalLocationConstraintException';
-  const region = headers['x-amz-bucket-region'];
   const misplaced = code === 'AuthorizationHeaderMalformed' || (status === 400 && code === '' && region !== undefined);
   if (!redirected && !misplaced) return undefined;
   const hint = region === undefined ? 'Correct s3_region or s3_endpoint.' : `Set s3_region = ${region}.`;

@@ -51,7 +51,7 @@ function listPage(
     ...(token === undefined ? {} : { ContinuationToken: token }),
     ...(token !== undefined || after === undefined ? {} : { StartAfter: place.keyOf(after) }),
   });
-  return place.ask(`list ${place.url}/${prefix}`, signal, () => client.send(command, { abortSignal: signal }));
+  return place.ask(`list ${place.url}/${prefix}`, signal, (once) => client.send(command, once));
 }
 
 /**

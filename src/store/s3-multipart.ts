@@ -137,7 +137,7 @@ export class S3Multipart implements MultipartRequests {
   }
 
   private ask<T>(signal: AbortSignal, send: (once: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> {
-    return this.place.ask(this.what, signal, () => send({ abortSignal: signal }));
+    return this.place.ask(this.what, signal, send);
   }
 }
 

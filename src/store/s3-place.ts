@@ -10,11 +10,14 @@ export interface S3Place {
   keyOf(key: string): string;
   /** The reverse; `undefined` for what lies outside. */
   ownKey(bucketKey: string): string | undefined;
-  /** Sends one request; a failure becomes `could not <what>` with the code it deserves. */
-  ask<T>(what: string, signal: AbortSignal, request: () => Promise<T>): Promise<T>;
+  /**
+   * Sends one request and waits for what `request` gives, not longer than one request may take; a failure becomes `could not <what>`
+   * with the code it deserves. The signal that `request` gets stays tied to the caller's, for a body still to be read.
+   */
+  ask<T>(what: string, signal: AbortSignal, request: (once: { abortSignal: AbortSignal }) => Promise<T>): Promise<T>;
 }
 
-export function s3Place(bucket: string, prefix: string): S3Place {
+export function s3Place(bucket: string, prefix: string, requestTimeoutMs: number): S3Place {
   const inside = prefix === '' ? '' : `${prefix}/`;
   return {
     bucket,
@@ -23,11 +26,18 @@ export function s3Place(bucket: string, prefix: string): S3Place {
     ownKey: (bucketKey) => (bucketKey.startsWith(inside) ? bucketKey.slice(inside.length) : undefined),
     async ask(what, signal, request) {
       signal.throwIfAborted();
+      const timeout = new AbortController();
+      const late = (): void => timeout.abort(new Error(`no answer within ${requestTimeoutMs} ms`));
+      // The SDK's own time-out ends with the headers; a body can stop coming too.
+      const timer = setTimeout(late, requestTimeoutMs);
+      const either = AbortSignal.any([signal, timeout.signal]);
       try {
-        return await abortable(signal, request());
+        return await abortable(either, request({ abortSignal: either }));
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        throw s3Error(`could not ${what}`, error);
+        throw s3Error(`could not ${what}`, timeout.signal.aborted ? timeout.signal.reason : error);
+      } finally {
+        clearTimeout(timer);
       }
     },
   };

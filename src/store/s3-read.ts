@@ -24,7 +24,7 @@ export function s3Reader(client: S3Client, place: S3Place, requestTimeoutMs: num
       ...(range === undefined ? {} : { Range: range }),
     });
     try {
-      return await place.ask(what, signal, () => client.send(command, { abortSignal: signal }));
+      return await place.ask(what, signal, (once) => client.send(command, once));
     } catch (error) {
       return judgeMissing(what, error);
     }
@@ -34,7 +34,7 @@ export function s3Reader(client: S3Client, place: S3Place, requestTimeoutMs: num
     const what = `look at ${place.url}/${key}`;
     try {
       const command = new HeadObjectCommand({ Bucket: place.bucket, Key: place.keyOf(key) });
-      const head = await place.ask(what, signal, () => client.send(command, { abortSignal: signal }));
+      const head = await place.ask(what, signal, (once) => client.send(command, once));
       return infoOf(what, key, head.ContentLength, head);
     } catch (error) {
       if (!isMute(error)) throw error;

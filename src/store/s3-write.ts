@@ -51,7 +51,7 @@ export async function putObject(
     ...objectHeaders(options),
   });
   try {
-    const stored = await place.ask(what, signal, () => client.send(command, { abortSignal: signal }));
+    const stored = await place.ask(what, signal, (once) => client.send(command, once));
     // A page of a proxy is a 200 too, and must not acknowledge anything.
     if (stored.ETag === undefined) throw notS3(what, 'ETag');
     return 'created';

@@ -33,7 +33,7 @@ export interface S3StoreSettings extends Omit<S3Settings, 'scheme'> {
 export async function s3Store(settings: S3StoreSettings): Promise<Store> {
   const { policy, partBytes = 16 * 1024 * 1024, partBuffers = 3 } = settings;
   const client = await s3Client({ ...settings, requestTimeoutMs: policy.requestTimeoutMs });
-  const place = s3Place(settings.bucket, settings.prefix);
+  const place = s3Place(settings.bucket, settings.prefix, policy.requestTimeoutMs);
   const reader = s3Reader(client, place, policy.requestTimeoutMs);
   return {
     url: place.url,

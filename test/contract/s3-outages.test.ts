@@ -91,6 +91,17 @@ describe('an S3 store in an outage', () => {
     expect(at.fake.allFaultsMet).toBe(true);
   });
 
+  it.each([0, 30])('gives an answer that stops coming after %i bytes no longer than the time-out', async (bytes) => {
+    await using at = await prepared({ requestTimeoutMs: 150 });
+    const listing = (): Promise<unknown> => collected(at.once.list('', { signal }));
+    at.fake.fail(stallsBody(bytes), { operation: 'ListObjectsV2' });
+    await expect(listing()).rejects.toMatchObject({ code: 'unreachable' });
+    // A refusal has a body too.
+    at.bucket.versions.clear();
+    at.fake.fail(stallsBody(bytes), { operation: 'GetObject' });
+    await expect(at.once.open('there', { signal })).rejects.toMatchObject({ code: 'unreachable' });
+  });
+
   it('ends at once when the caller gives up on a request that hangs', async () => {
     await using at = await prepared();
     const reason = new WalholdError('interrupted', 'told to stop');
