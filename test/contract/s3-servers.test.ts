@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { describe } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { retryPolicy, type RetryPolicy } from '../../src/store/retry.ts';
 import { s3Store } from '../../src/store/s3.ts';
 import type { Store } from '../../src/store/store.ts';
 import { withRetry } from '../../src/store/with-retry.ts';
+import type { BucketOptions } from '../support/bucket.ts';
+import { bytesOf, patternBytes } from '../support/bytes.ts';
 import { s3ServerKinds, startS3Server, type S3Server, type S3ServerKind } from '../support/s3-server.ts';
 import { storeSuite, type StoreUnderTest } from './store-suite.ts';
 
@@ -20,23 +22,35 @@ const policyOf = (tries?: number): RetryPolicy =>
     ...(tries === undefined ? {} : { tries }),
   });
 
+/** In a prefix of its own. */
+function storeOn(server: S3Server, bucket: string, policy: RetryPolicy): Promise<Store> {
+  const { endpoint, region, accessKey, secretKey } = server;
+  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
+  return s3Store({
+    bucket,
+    prefix: `deep/${randomBytes(8).toString('hex')}`,
+    endpoint,
+    region,
+    pathStyle: true,
+    policy,
+    partBytes: 5 * MIB,
+    credentials: () => Promise.resolve(credentials),
+  });
+}
+
 /** A suite on a server of its own, each test in a prefix of its own. */
-function suiteOn(kind: S3ServerKind, title: string, policy: RetryPolicy, decorate: (store: Store) => Store): void {
+function suiteOn(
+  kind: S3ServerKind,
+  title: string,
+  bucket: BucketOptions,
+  policy: RetryPolicy,
+  decorate: (store: Store) => Store,
+): void {
   let server: S3Server | undefined;
+  const name = `contract-${randomBytes(8).toString('hex')}`;
   const makeStore = async (): Promise<StoreUnderTest> => {
     if (server === undefined) throw new Error('the server was not started');
-    const { endpoint, region, accessKey, secretKey } = server;
-    const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
-    const store = await s3Store({
-      bucket: 'contract',
-      prefix: `deep/${randomBytes(8).toString('hex')}`,
-      endpoint,
-      region,
-      pathStyle: true,
-      policy,
-      partBytes: 5 * MIB,
-      credentials: () => Promise.resolve(credentials),
-    });
+    const store = await storeOn(server, name, policy);
     return { store: decorate(store), dispose: () => store.close() };
   };
   storeSuite(title, makeStore, {
@@ -44,7 +58,7 @@ function suiteOn(kind: S3ServerKind, title: string, policy: RetryPolicy, decorat
     ...(RACY[kind] === undefined ? {} : { racy: RACY[kind] }),
     start: async () => {
       server = await startS3Server(kind);
-      await server.makeBucket('contract');
+      await server.makeBucket(name, bucket);
     },
     stop: async () => server?.[Symbol.asyncDispose](),
   });
@@ -53,7 +67,38 @@ function suiteOn(kind: S3ServerKind, title: string, policy: RetryPolicy, decorat
 const kinds = s3ServerKinds();
 describe.skipIf(kinds.length === 0)('S3 over real servers', () => {
   for (const kind of kinds) {
-    suiteOn(kind, kind, policyOf(1), (store) => store);
-    suiteOn(kind, `${kind}, through retry`, policyOf(), (store) => withRetry(store, policyOf()));
+    suiteOn(kind, kind, {}, policyOf(1), (store) => store);
+    suiteOn(kind, `${kind}, a versioned bucket with locks, through retry`, { objectLock: true }, policyOf(), (store) =>
+      withRetry(store, policyOf()),
+    );
   }
+});
+
+const ours = kinds.filter((kind) => kind !== 'external');
+describe.skipIf(ours.length === 0)('a server that goes away and comes back', () => {
+  const { signal } = new AbortController();
+  const quick = retryPolicy({ clock: systemClock, random: Math.random, requestTimeoutMs: 500, tries: 1 });
+  const patient = retryPolicy({ clock: systemClock, random: Math.random, requestTimeoutMs: 1000, longestPauseMs: 100 });
+  const large = patternBytes(11 * MIB);
+
+  it.each(ours)('%s: is unreachable, and what was under way goes on', async (kind) => {
+    await using server = await startS3Server(kind);
+    await server.makeBucket('away');
+    const once = await storeOn(server, 'away', quick);
+    const retrying = withRetry(await storeOn(server, 'away', patient), patient);
+    async function* interrupted(): AsyncGenerator<Uint8Array> {
+      yield large.subarray(0, 6 * MIB);
+      await server.stop();
+      setTimeout(() => void server.start(), 500);
+      yield large.subarray(6 * MIB);
+    }
+    expect(await retrying.create('large', { kind: 'stream', chunks: interrupted() }, { signal })).toBe('created');
+    expect((await bytesOf((await retrying.open('large', { signal }))?.chunks)).equals(large)).toBe(true);
+
+    server.pause();
+    await expect(once.stat('none', { signal })).rejects.toMatchObject({ code: 'unreachable' });
+    setTimeout(() => server.resume(), 1500);
+    expect(await retrying.stat('none', { signal })).toBeUndefined();
+    await Promise.all([once.close(), retrying.close()]);
+  });
 });

@@ -60,6 +60,11 @@ describe('a directory that is not there', () => {
     expect((await stat(deeper)).isDirectory()).toBe(true);
   });
 
+  it('is not made by ensureRoot where a file lies', async () => {
+    await writeFile(join(place, 'file'), '');
+    await expect(ensureRoot(join(place, 'file'))).rejects.toMatchObject({ code: 'store-gone' });
+  });
+
   it('does not come back by a create that is under way', async () => {
     async function* vanishing(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('first');
