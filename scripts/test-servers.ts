@@ -9,7 +9,7 @@ import { testCache } from './embedded-postgres.ts';
 /** The servers by the name of their program, and the modules they are built from. */
 export const S3_SERVERS = {
   versitygw: 'github.com/versity/versitygw/cmd/versitygw@v1.7.0',
-  minio: 'github.com/minio/minio@RELEASE.2025-10-15T17-29-55Z',
+  minio: 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c',
 } as const;
 
 export type S3ServerName = keyof typeof S3_SERVERS;
