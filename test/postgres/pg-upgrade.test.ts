@@ -20,8 +20,6 @@ describe.skipIf(!hasClients)('README.md on pg_upgrade', () => {
     await archiveEverything(cluster);
     await cluster.stop();
     await upgrade(guide);
-    // A directory is never made by walhold: it might be a share that is not mounted.
-    await cluster.place.folder('main-18');
 
     const refused = await guide.cluster.run([
       'sh',
