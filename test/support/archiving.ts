@@ -32,6 +32,11 @@ export async function readyFiles(cluster: Cluster): Promise<string[]> {
   return (await cluster.walFiles('archive_status')).filter((name) => name.endsWith('.ready'));
 }
 
+/** How often the archiver's command has failed. */
+export async function failedPushes(cluster: Cluster): Promise<number> {
+  return Number(await cluster.value<string>('select failed_count from pg_stat_archiver'));
+}
+
 /** A file that is gone was archived before it was removed. */
 async function isDone(cluster: Cluster, name: string): Promise<boolean> {
   if ((await cluster.walFiles('archive_status')).includes(`${name}.done`)) return true;
