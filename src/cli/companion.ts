@@ -11,6 +11,7 @@ import type { Config } from '../config/config.ts';
 import type { LoadInput } from '../config/gather.ts';
 import { loadConfig } from '../config/load.ts';
 import { chooseRepositories } from '../repository/repository.ts';
+import { isAlive } from './is-alive.ts';
 
 /** The name that messages begin with. */
 export const PROGRAM = 'walhold';
@@ -48,7 +49,7 @@ export interface CompanionInput {
 export function makeCompanion(input: CompanionInput): Companion {
   const { program, environment, signal, print, workingDirectory } = input;
   const by = `walhold ${VERSION} on ${hostname()}`;
-  const always = { clock: systemClock, random: Math.random, signal, environment, workingDirectory, by, print };
+  const always = { clock: systemClock, random: Math.random, signal, isAlive, environment, workingDirectory, by, print };
   const settings: LoadInput = {
     arguments: input.split,
     environment,
@@ -78,6 +79,18 @@ export function withCommonOptions(command: Command, reads: 'reads' | 'writes'): 
   if (reads === 'reads')
     command.addOption(new Option('--use-repo <N>', 'read this repository only (1 for repo, 2 for repo2)'));
   return command;
+}
+
+/** Of commands that look at a server; both as PostgreSQL's own tools have them. */
+export interface ServerFlags {
+  pgdata?: string;
+  dbname?: string;
+}
+
+export function withServerOptions(command: Command): Command {
+  return command
+    .addOption(new Option('-D, --pgdata <DIRECTORY>', 'data directory (default: PGDATA)'))
+    .addOption(new Option('-d, --dbname <CONNSTR>', 'connection string; PG* variables count as for psql'));
 }
 
 function chosenRepositories(config: Config, useRepo: string | undefined): Config {

@@ -1,7 +1,7 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
-import { reasonOf, systemCode, WalholdError } from '../base/errors.ts';
+import { reasonOf, WalholdError } from '../base/errors.ts';
 import { jsonLog } from '../base/json-log.ts';
 import { oneLine, textLog, type Log } from '../base/log.ts';
 import { VERSION } from '../base/version.ts';
@@ -9,6 +9,7 @@ import type { HookContext } from '../commands/hook-context.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { loadConfig } from '../config/load.ts';
 import { endAs, endSoonAs, type Ending } from './exit.ts';
+import { isAlive } from './is-alive.ts';
 import { stopSignal } from './stop-signals.ts';
 
 export interface Hook {
@@ -66,14 +67,6 @@ function report(error: unknown, log: Log): Ending {
   log.error(message, { detail, hint });
   if (code === 'interrupted') return 'stopped';
   return code === 'usage' || code === 'config' || code === 'unsupported' ? 'usage' : 'failed';
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return systemCode(error) === 'EPERM';
-  }
 }
 
 function print(text: string): void {

@@ -11,6 +11,8 @@ export interface CommandContext {
   random: () => number;
   /** Aborts with `interrupted` when the operator stops the program. */
   signal: AbortSignal;
+  /** Whether a process of this number exists. */
+  isAlive: (pid: number) => boolean;
   environment: Readonly<Record<string, string | undefined>>;
   workingDirectory: string;
   /** Who stores: `walhold 1.2.3 on host`. */

@@ -16,7 +16,7 @@ export interface LocalCluster {
 /** `walPath`: `%p`. Throws when a data directory is there and cannot be read. */
 export async function openLocalCluster(
   walPath: string,
-  context: HookContext,
+  context: Pick<HookContext, 'config' | 'log' | 'clock' | 'workingDirectory'>,
   options: { useSpool: boolean },
 ): Promise<LocalCluster> {
   const { config, log, clock, workingDirectory } = context;

@@ -1,11 +1,18 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { parseTimelineText, type TimelineId } from '../../postgres/timeline.ts';
-import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
+import {
+  withCommonOptions,
+  withServerOptions,
+  type CommonOptions,
+  type Companion,
+  type ServerFlags,
+} from '../companion.ts';
 
 export function addWalCommand(companion: Companion): void {
   const wal = companion.program.command('wal').description('WAL files: list, inspect, push');
   addList(wal, companion);
   addInspect(wal, companion);
+  addPush(wal, companion);
 }
 
 function addList(wal: Command, { run }: Companion): void {
@@ -41,6 +48,22 @@ function addInspect(wal: Command, { run, runWithoutConfig }: Companion): void {
           return await inspectStored(context, subject, { json });
         });
       }
+    });
+}
+
+function addPush(wal: Command, { run }: Companion): void {
+  const command = wal
+    .command('push')
+    .description('store every ready file, and every complete segment and history file that a repository lacks');
+  withServerOptions(withCommonOptions(command, 'writes'))
+    .option('--check', 'only list what is missing')
+    .option('--json', 'print JSON')
+    .action(async (options: CommonOptions & ServerFlags & { check?: boolean; json?: boolean }) => {
+      await run(options, async (context) => {
+        const { walPush } = await import('../../commands/wal-push.ts');
+        const { pgdata, dbname, check = false, json = false } = options;
+        return await walPush(context, { pgdata, dbname, check, json });
+      });
     });
 }
 
