@@ -3,8 +3,10 @@ import { hasCode, reasonOf, WalholdError } from '../base/errors.ts';
 import { oneLine, textLog } from '../base/log.ts';
 import { VERSION } from '../base/version.ts';
 import { splitArguments } from '../config/arguments.ts';
+import { addBackupCommand } from './commands/backup.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addListCommand } from './commands/list.ts';
+import { addRestoreCommand } from './commands/restore.ts';
 import { addVerifyCommand } from './commands/verify.ts';
 import { addWalCommand } from './commands/wal.ts';
 import { makeCompanion, PROGRAM, type Companion } from './companion.ts';
@@ -16,6 +18,8 @@ const SHORT_FLAGS = { '-j': 'jobs' } as const;
 
 /** In the order of `--help`. */
 const COMMANDS: readonly ((companion: Companion) => void)[] = [
+  addBackupCommand,
+  addRestoreCommand,
   addListCommand,
   addVerifyCommand,
   addWalCommand,

@@ -1,0 +1,100 @@
+import { resolve } from 'node:path';
+import { Option } from 'commander';
+import { WalholdError } from '../../base/errors.ts';
+import type { BackupOptions } from '../../commands/backup.ts';
+import { parseRate } from '../../commands/backup/rate.ts';
+import { parseTime } from '../../postgres/units.ts';
+import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
+
+interface BackupFlags extends CommonOptions {
+  pgdata?: string;
+  dbname?: string;
+  type: 'full' | 'incremental' | 'auto';
+  label: string;
+  checkpoint: 'fast' | 'spread';
+  primary?: string;
+  walTimeout: string;
+  allowBadPages?: boolean;
+  maxRate?: string;
+  progress?: boolean;
+  progressFormat: 'text' | 'json';
+  keep?: string;
+  resume?: boolean;
+}
+
+/** Lacking in this version, and refused rather than ignored. */
+const LACKING = ['keep', 'resume'] as const;
+/** MAXPGPATH: the server takes no longer label. */
+const LONGEST_LABEL = 1024;
+
+export function addBackupCommand({ program, run }: Companion): void {
+  const command = program.command('backup').description('take a base backup into every repository; prints its id');
+  withCommonOptions(command, 'writes')
+    .option('-D, --pgdata <DIR>', 'data directory (default: PGDATA, else where the server says)')
+    .option('-d, --dbname <CONNSTR>', 'connection string, as for psql; PG* variables count too')
+    .addOption(choice('--type <TYPE>', 'kind of backup', ['full', 'incremental', 'auto'], 'full'))
+    .option('-l, --label <LABEL>', 'label of the backup', 'walhold base backup')
+    .addOption(
+      choice('-c, --checkpoint <MODE>', 'make the first checkpoint fast, or spread', ['fast', 'spread'], 'spread'),
+    )
+    .option('--primary <CONNSTR>', 'of a standby: where to switch WAL (default: its primary_conninfo)')
+    .option('--wal-timeout <TIME>', 'how long the last WAL may take to arrive', '1h')
+    .option('--allow-bad-pages', 'list pages with wrong checksums, and take the backup nevertheless')
+    .option('-r, --max-rate <RATE>', 'most bytes to read a second: kilobytes, or with suffix k or M')
+    .option('-P, --progress', 'show progress')
+    .addOption(choice('--progress-format <FORMAT>', 'form of the progress', ['text', 'json'], 'text'))
+    .addOption(new Option('--keep <DURATION>', 'lock the backup for longer').hideHelp())
+    .addOption(new Option('--resume', 'go on with an interrupted backup').hideHelp())
+    .action(async (flags: BackupFlags) => {
+      const options = optionsOf(flags);
+      await run(flags, async (context) => {
+        if (flags.type === 'auto') context.log.info('--type=auto takes a full backup in this version');
+        const { backup } = await import('../../commands/backup.ts');
+        const dataDirectory = flags.pgdata === undefined ? undefined : resolve(context.workingDirectory, flags.pgdata);
+        return await backup(context, { ...options, dataDirectory });
+      });
+    });
+}
+
+function optionsOf(flags: BackupFlags): Omit<BackupOptions, 'dataDirectory'> {
+  for (const name of LACKING) if (flags[name] !== undefined) throw unsupported(`--${name}`);
+  if (flags.type === 'incremental') throw unsupported('--type=incremental');
+  const wait = parseTime(flags.walTimeout, 's');
+  if (!wait.ok) throw new WalholdError('usage', 'bad value for --wal-timeout', { detail: wait.message });
+  return {
+    connectionString: flags.dbname,
+    label: labelOf(flags.label),
+    fast: flags.checkpoint === 'fast',
+    primary: flags.primary,
+    walTimeoutMs: wait.value,
+    allowBadPages: flags.allowBadPages === true,
+    maxRate: flags.maxRate === undefined ? undefined : parseRate(flags.maxRate),
+    progress:
+      flags.progress === true || flags.progressFormat === 'json'
+        ? {
+            write: (text) => void process.stderr.write(text),
+            isTerminal: process.stderr.isTTY,
+            format: flags.progressFormat,
+          }
+        : undefined,
+  };
+}
+
+function labelOf(label: string): string {
+  // eslint-disable-next-line no-control-regex -- a line break would imitate other fields of the backup's label
+  const detail = /[\u0000-\u001f\u007f]/.test(label)
+    ? 'it contains a line break or another control character'
+    : Buffer.byteLength(label) > LONGEST_LABEL
+      ? `it is longer than ${LONGEST_LABEL} bytes`
+      : undefined;
+  if (detail === undefined) return label;
+  throw new WalholdError('usage', 'bad value for --label', { detail });
+}
+
+function choice(flags: string, description: string, choices: readonly string[], byDefault: string): Option {
+  return new Option(flags, description).choices(choices).default(byDefault);
+}
+
+function unsupported(option: string): WalholdError {
+  return new WalholdError('unsupported', `${option} is not supported by this version`);
+}

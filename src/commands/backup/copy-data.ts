@@ -1,0 +1,81 @@
+import { formatBytes } from '../format-bytes.ts';
+import type { BackupId } from '../../repository/layout.ts';
+import { walkData, type DataDirectory } from '../../server/walk-data.ts';
+import { BadPages } from './bad-pages.ts';
+import type { BackupRun } from './backup-run.ts';
+import { copyAll } from './copy-pool.ts';
+import { planUnits } from './plan-units.ts';
+import { showProgress, type ProgressOutput } from './progress.ts';
+import type { CopiedParts } from './record-of.ts';
+import type { ThreadInput } from './thread-protocol.ts';
+
+export interface CopyOptions {
+  /** Bytes a second; `undefined`: as fast as it goes. */
+  maxRate: number | undefined;
+  progress: (ProgressOutput & { format: 'text' | 'json' }) | undefined;
+  /** Most tries of one request. */
+  tries: number;
+}
+
+/** A part ends after the file with which it reaches this: small enough to be fetched by hand, large enough to be few. */
+const PART_BYTES = 1024 ** 3;
+
+/** Copies everything but `pg_control` into `copied`, with `jobs` threads. Files in `already` are there. */
+export async function copyData(
+  run: BackupRun,
+  id: BackupId,
+  { copied, already, ...options }: CopyOptions & { copied: CopiedParts; already: ReadonlySet<string> },
+): Promise<{ tablespaces: DataDirectory['tablespaces']; badPages: BadPages }> {
+  const { context, source, counters, signal } = run;
+  const { config, log, clock } = context;
+  const versionDirectory = `PG_${source.facts.major}_${source.control.catalogVersion}`;
+  const found = await walkData(source.dataDirectory, { versionDirectory, signal });
+  for (const path of found.special.slice(0, 20)) {
+    log.warning(`left out of the backup: ${path.toString()}, which is neither a file nor a directory`);
+  }
+  const files = found.files.filter(({ path }) => typeof path !== 'string' || !already.has(path));
+  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  log.info(`copying ${formatBytes(totalBytes)} in ${files.length} files`);
+
+  const badPages = new BadPages();
+  const done = new AbortController();
+  const progress = { bytes: () => counters.bytes, totalBytes };
+  const shown =
+    options.progress === undefined ? undefined : showProgress(progress, options.progress, { clock, done: done.signal });
+  try {
+    const parts = await copyAll({
+      input: threadInput(run, id, options),
+      jobs: config.jobs,
+      units: planUnits({ files, directories: found.directories }),
+      signal,
+      copied(unit) {
+        copied.frames.push(...unit.frames);
+        badPages.add(unit.badPages);
+      },
+    });
+    copied.parts.push(...parts);
+  } finally {
+    done.abort();
+    await shown;
+  }
+  return { tablespaces: found.tablespaces, badPages };
+}
+
+function threadInput(run: BackupRun, id: BackupId, { maxRate, tries }: CopyOptions): ThreadInput {
+  const { context, source, repositories, counters } = run;
+  const { blockBytes, blocksPerFile, dataChecksumVersion, systemId } = source.control;
+  return {
+    dataDirectory: source.dataDirectory,
+    repositories: repositories.map(({ settings }) => settings),
+    requestTimeoutMs: context.config.requestTimeoutMs,
+    tries,
+    level: context.config.compressLevel,
+    backupId: id,
+    systemId: String(systemId),
+    by: context.by,
+    pages: dataChecksumVersion === 0 ? undefined : { pageBytes: blockBytes, blocksPerFile },
+    partBytes: PART_BYTES,
+    maxRate,
+    counters: counters.memory,
+  };
+}

@@ -1,0 +1,99 @@
+import { WalholdError } from '../../base/errors.ts';
+import { parseBackupLabel } from '../../postgres/backup-label.ts';
+import type { Lsn } from '../../postgres/lsn.ts';
+import { timelineId, type TimelineId } from '../../postgres/timeline.ts';
+import { segmentName, segnoOfLsn } from '../../postgres/wal-name.ts';
+import type { BackupId } from '../../repository/layout.ts';
+import { startBackup, stopBackup, type StartedBackup, type StoppedBackup } from '../../server/backup-mode.ts';
+import type { DataDirectory } from '../../server/walk-data.ts';
+import { watchArchiving } from './archive-watch.ts';
+import type { BadPages } from './bad-pages.ts';
+import type { BackupRun } from './backup-run.ts';
+import { copyData, type CopyOptions } from './copy-data.ts';
+import { readControlMember } from './last-part.ts';
+import type { CopiedParts } from './record-of.ts';
+import type { Member } from './write-members.ts';
+
+export interface LiveOptions extends CopyOptions {
+  label: string;
+  /** A checkpoint at once, instead of over time. */
+  fast: boolean;
+  allowBadPages: boolean;
+}
+
+/** What lies between the start and the stop of a backup. */
+export interface LiveCopy {
+  started: StartedBackup;
+  stopped: StoppedBackup;
+  timeline: TimelineId;
+  control: Member;
+  tablespaces: DataDirectory['tablespaces'];
+  badPages: BadPages;
+}
+
+/**
+ * Starts a backup in the source's session, copies everything, reads `pg_control`, stops the backup. A server that goes away, follows
+ * another timeline or turns out not to archive ends it with an error; the server itself then drops the backup with the session.
+ */
+export async function copyLive(
+  run: BackupRun,
+  id: BackupId,
+  options: LiveOptions & { copied: CopiedParts },
+): Promise<LiveCopy> {
+  const { context, source } = run;
+  const { session, facts, dataDirectory } = source;
+  const since = context.clock.now();
+  context.log.info(
+    `backup ${id}: waiting for a checkpoint${options.fast ? '' : ' (--checkpoint=fast makes it at once)'}`,
+  );
+  const started = await startBackup(session, { major: facts.major, label: options.label, fast: options.fast });
+
+  const failed = new AbortController();
+  const over = new AbortController();
+  const signal = AbortSignal.any([run.signal, session.lost, failed.signal]);
+  const live: BackupRun = { ...run, signal };
+  const watch = watchBefore(live, started.startLsn, since, over.signal).catch((error: unknown) => failed.abort(error));
+  try {
+    const already = new Set(options.copied.paths());
+    const { tablespaces, badPages } = await copyData(live, id, { ...options, already });
+    badPages.judge(options.allowBadPages, context.log);
+    const control = await readControlMember(dataDirectory, context.clock, signal);
+    const stopped = await stopBackup(session, facts.major);
+    signal.throwIfAborted();
+    return { started, stopped, timeline: timelineOf(started, stopped), control, tablespaces, badPages };
+  } finally {
+    over.abort();
+    await watch;
+  }
+}
+
+/** The segment before the start, which the start has just completed, tells whether this server archives into the repositories. */
+async function watchBefore(run: BackupRun, startLsn: Lsn, since: number, over: AbortSignal): Promise<void> {
+  const { facts, control, dataDirectory } = run.source;
+  const segno = segnoOfLsn(startLsn, control.segmentBytes) - 1n;
+  if (facts.inRecovery || segno < 1n) return;
+  const name = segmentName(timelineId(facts.checkpoint.timeline), segno, control.segmentBytes);
+  const signal = AbortSignal.any([run.signal, over]);
+  const { repositories, context } = run;
+  try {
+    await watchArchiving(name, since, { ...context, repositories, dataDirectory, signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** The one timeline of the backup. Throws `server` when a standby has followed a failover meanwhile. */
+function timelineOf(started: StartedBackup, stopped: StoppedBackup): TimelineId {
+  const label = parseBackupLabel(stopped.label.toString('utf8'));
+  if (label.startLsn !== started.startLsn) {
+    throw new WalholdError('server', 'the server stopped another backup than the one that was started');
+  }
+  const { recoveryTimeline } = stopped;
+  if (recoveryTimeline === undefined || recoveryTimeline === 0 || recoveryTimeline === label.startTimeline) {
+    return label.startTimeline;
+  }
+  throw new WalholdError('server', 'the standby has moved to another timeline during the backup', {
+    detail: `it began on timeline ${label.startTimeline} and ended on ${recoveryTimeline}`,
+    hint: 'Take the backup again.',
+  });
+}

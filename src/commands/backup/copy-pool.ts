@@ -1,0 +1,111 @@
+import { Worker } from 'node:worker_threads';
+import { reasonOf, WalholdError } from '../../base/errors.ts';
+import { threadFile } from '../thread-file.ts';
+import { thrownError } from './plain-error.ts';
+import type { CopiedUnit, CopyUnit, FinishedPart, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
+
+/** A thread has this many units before it, so that it never waits for the main thread. */
+const UNITS_AHEAD = 2;
+/** How long threads that were told to stop may take to clean up. */
+const STOP_MS = 5_000;
+
+export interface CopyRun {
+  input: ThreadInput;
+  jobs: number;
+  /** Handed out in this order. */
+  units: readonly CopyUnit[];
+  signal: AbortSignal;
+  copied: (unit: CopiedUnit) => void;
+}
+
+/**
+ * Copies all units with `jobs` threads, each into parts of its own; returns those parts once every repository holds them. The first
+ * failure, or the signal, stops all threads, which have ended when this throws.
+ */
+export async function copyAll({ input, jobs, units, signal, copied }: CopyRun): Promise<FinishedPart[]> {
+  signal.throwIfAborted();
+  const queue = units.values();
+  const threads = Array.from({ length: Math.max(1, Math.min(jobs, units.length)) }, () => new CopyWorker(input));
+  const stop = (): void => threads.forEach((thread) => thread.fail(signal.reason));
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const runs = threads.map(async (thread) => {
+      try {
+        return await thread.run(queue, copied);
+      } catch (error) {
+        for (const other of threads) other.fail(error);
+        throw error;
+      }
+    });
+    return (await Promise.all(runs)).flat();
+  } catch (error) {
+    await Promise.all(threads.map((thread) => thread.ended()));
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+class CopyWorker {
+  readonly #worker: Worker;
+  readonly #exited: Promise<unknown>;
+  readonly #result: PromiseWithResolvers<FinishedPart[]> = Promise.withResolvers();
+
+  constructor(input: ThreadInput) {
+    this.#worker = new Worker(threadFile('backup-thread'), { workerData: input });
+    this.#exited = new Promise((resolve) => {
+      this.#worker.once('exit', resolve);
+    });
+    this.#worker.once('error', (error) => this.#result.reject(crash(error)));
+    this.#worker.once('exit', () => this.#result.reject(crash(new Error('it ended'))));
+    this.#result.promise.catch(() => undefined);
+  }
+
+  run(queue: Iterator<CopyUnit>, copied: (unit: CopiedUnit) => void): Promise<FinishedPart[]> {
+    const next = (): void => {
+      const { value, done } = queue.next();
+      this.#send(done === true ? { kind: 'finish' } : { kind: 'copy', unit: value });
+      if (done !== true) waiting += 1;
+      else finishing = true;
+    };
+    let waiting = 0;
+    let finishing = false;
+    this.#worker.on('message', (message: FromThread) => {
+      switch (message.kind) {
+        case 'copied':
+          waiting -= 1;
+          copied(message.copied);
+          if (!finishing) next();
+          break;
+        case 'finished':
+          this.#result.resolve([...message.parts]);
+          break;
+        case 'failed':
+          this.#result.reject(thrownError(message.error));
+      }
+    });
+    while (!finishing && waiting < UNITS_AHEAD) next();
+    return this.#result.promise;
+  }
+
+  /** Ends the thread's work for this reason, if it has not ended. */
+  fail(reason: unknown): void {
+    this.#result.reject(reason);
+    this.#send({ kind: 'abort' });
+  }
+
+  /** Resolves when the thread is gone, which is soon: a stuck one is ended by force. */
+  async ended(): Promise<void> {
+    const timer = setTimeout(() => void this.#worker.terminate(), STOP_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  #send(message: ToThread): void {
+    this.#worker.postMessage(message);
+  }
+}
+
+function crash(error: unknown): WalholdError {
+  return new WalholdError('io', 'a copying thread ended too early', { detail: reasonOf(error), cause: error });
+}

@@ -1,0 +1,41 @@
+import { realpathSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { WalholdError } from '../../base/errors.ts';
+import { ensureIdentity } from '../../repository/identity.ts';
+import { placeText, type Repository } from '../../repository/repository.ts';
+import { ownsDirectory } from '../../server/data-directory.ts';
+import { isKnownRepository, rememberRepository } from '../../spool/known-repositories.ts';
+import { NO_SPOOL, openSpool } from '../../spool/spool.ts';
+import type { BackupRun } from './backup-run.ts';
+
+/** Sees to it that every repository is there and is this cluster's; one in an empty place gets its identity. */
+export async function prepareRepositories({ context, source, repositories, signal }: BackupRun): Promise<void> {
+  const { config, log, clock, by } = context;
+  const { dataDirectory, control } = source;
+  const path = isAbsolute(config.spoolPath) ? config.spoolPath : join(dataDirectory, config.spoolPath);
+  const spool = (await ownsDirectory(dataDirectory)) ? await openSpool(path, log, clock.now()) : NO_SPOOL;
+  for (const repository of repositories) {
+    refuseInside(repository, dataDirectory);
+    const place = placeText(repository.settings);
+    const known = await isKnownRepository(spool, place, control.systemId);
+    const now = new Date(clock.now());
+    await ensureIdentity(repository, { signal, systemId: control.systemId, known, by, now });
+    await rememberRepository(spool, place, control.systemId);
+  }
+}
+
+function refuseInside({ settings, url }: Repository, dataDirectory: string): void {
+  if (settings.scheme !== 'file' || !`${realpathOr(settings.path)}/`.startsWith(`${dataDirectory}/`)) return;
+  throw new WalholdError('config', `the repository ${url} lies inside the data directory`, {
+    detail: `the data directory is ${dataDirectory}`,
+    hint: 'Keep backups on another filesystem, best on another machine.',
+  });
+}
+
+function realpathOr(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

@@ -1,0 +1,71 @@
+import type { BackupRecord, FileRecord, FrameRecord, PartRecord } from '../../repository/backup-record.ts';
+import type { CopiedFile, CopiedFrame, FinishedPart } from './thread-protocol.ts';
+import type { BackupSource } from './backup-source.ts';
+
+/** What has been copied so far, over all threads. */
+export class CopiedParts {
+  readonly frames: CopiedFrame[] = [];
+  readonly parts: FinishedPart[] = [];
+
+  /** A part that was written at once, with its one frame. */
+  add({ part, frame }: { part: FinishedPart; frame: CopiedFrame }): void {
+    this.parts.push(part);
+    this.frames.push(frame);
+  }
+
+  /** All paths that are text. */
+  paths(): string[] {
+    return this.frames.flatMap(({ files }) => files.flatMap(({ path }) => (typeof path === 'string' ? [path] : [])));
+  }
+
+  get storedBytes(): number {
+    return this.parts.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  }
+
+  get sizeBytes(): number {
+    return this.frames.reduce((sum, { files }) => files.reduce((each, { size }) => each + size, sum), 0);
+  }
+
+  /** In the order of their numbers, each with its frames. */
+  records(): PartRecord[] {
+    const frames = Map.groupBy(this.frames, ({ part }) => part);
+    return this.parts
+      .toSorted((a, b) => a.part - b.part)
+      .map(({ part, lastFrame, plainBytes, storedBytes, sha256, crc32c }) => {
+        const own = (frames.get(part) ?? []).map(frameRecord);
+        return { number: part, plainBytes, storedBytes, sha256, crc32c, frames: [...own, lastFrame] };
+      });
+  }
+}
+
+function frameRecord({ offset, storedBytes, plainBytes, files }: CopiedFrame): FrameRecord {
+  return { offset, storedBytes, plainBytes, files: files.map(fileRecord) };
+}
+
+function fileRecord({ path, size, at }: CopiedFile): FileRecord {
+  return { path: typeof path === 'string' ? path : Buffer.from(path), size, at };
+}
+
+/** The server's side of the record. */
+export function serverRecord({ facts, control }: BackupSource): BackupRecord['server'] {
+  const { systemId, controlVersion, catalogVersion, segmentBytes, blockBytes, blocksPerFile, walLogHints } = control;
+  const { maxConnections, maxWorkerProcesses, maxWalSenders, maxPreparedXacts, maxLocksPerXact } = control;
+  return {
+    systemId,
+    version: facts.version,
+    major: facts.major,
+    controlVersion,
+    catalogVersion,
+    segmentBytes,
+    blockBytes,
+    blocksPerFile,
+    dataChecksums: control.dataChecksumVersion !== 0,
+    walLogHints,
+    inRecovery: facts.inRecovery,
+    maxConnections,
+    maxWorkerProcesses,
+    maxWalSenders,
+    maxPreparedXacts,
+    maxLocksPerXact,
+  };
+}

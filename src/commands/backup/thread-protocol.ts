@@ -1,0 +1,72 @@
+/** What the backup's main thread and its copying threads say to each other. All of it survives structured cloning. */
+import type { ErrorCode } from '../../base/errors.ts';
+import type { FrameRecord, StoredRecord } from '../../repository/backup-record.ts';
+import type { DataPath } from '../../server/walk-data.ts';
+import type { StoreSettings } from '../../store/open-store.ts';
+
+/** `workerData`. */
+export interface ThreadInput {
+  dataDirectory: string;
+  repositories: readonly StoreSettings[];
+  requestTimeoutMs: number;
+  /** Most tries of one request. */
+  tries: number;
+  level: number;
+  /** For keys and descriptions. */
+  backupId: string;
+  systemId: string;
+  by: string;
+  /** `undefined`: pages carry no checksums. */
+  pages: { pageBytes: number; blocksPerFile: number } | undefined;
+  /** A part ends after the file with which it has reached this. */
+  partBytes: number;
+  /** Plain bytes a second of all threads together. */
+  maxRate: number | undefined;
+  /** See `SharedCounters`. */
+  counters: SharedArrayBuffer;
+}
+
+/** One errand: becomes one frame, or several where files turn out larger than they looked. */
+export type CopyUnit =
+  { kind: 'files'; paths: readonly DataPath[] } | { kind: 'directories'; paths: readonly DataPath[] };
+
+export type ToThread = { kind: 'copy'; unit: CopyUnit } | { kind: 'finish' } | { kind: 'abort' };
+
+/** `finished` and `failed` are the last words of a thread. */
+export type FromThread =
+  | { kind: 'copied'; copied: CopiedUnit }
+  | { kind: 'finished'; parts: readonly FinishedPart[] }
+  | { kind: 'failed'; error: PlainError };
+
+export interface CopiedUnit {
+  frames: readonly CopiedFrame[];
+  badPages: readonly { path: string; block: number }[];
+}
+
+export interface CopiedFrame extends Omit<FrameRecord, 'files'> {
+  part: number;
+  files: readonly CopiedFile[];
+}
+
+export interface CopiedFile {
+  path: string | Uint8Array;
+  size: number;
+  at: number;
+  sha256: string;
+  /** Seconds since 1970. */
+  modifiedAt: number;
+}
+
+export interface FinishedPart extends StoredRecord {
+  part: number;
+  /** The frame that ends the tar. */
+  lastFrame: FrameRecord;
+}
+
+/** An error on its way between threads. */
+export interface PlainError {
+  code: ErrorCode | undefined;
+  message: string;
+  detail: string | undefined;
+  hint: string | undefined;
+}
