@@ -42,7 +42,10 @@ test.runIf(hasClients)('pg_rewind -c brings an old primary back with WAL that on
 
   await old.runOk(['touch', join(old.dataDir, 'standby.signal')]);
   await old.configure({ primary_conninfo: next.connectionString, restore_command });
-  await old.start();
+  await old.start({ until: 'nothing' });
+  await old.waitForLog(/started streaming WAL/);
+  await next.query('insert into t values (-1)'); // or it waits for the next record of its own, some ten seconds
+  await old.waitUntilConnectable();
   await waitUntilCaughtUp(old, next);
   expect(await fingerprint(old)).toEqual(await fingerprint(next));
 });
