@@ -1,18 +1,37 @@
 import { mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { temporaryName } from '../base/durable.ts';
-import { ioError } from '../base/errors.ts';
+import { ioError, systemCode } from '../base/errors.ts';
 
 /**
  * Puts the content under `target` by one rename, all of it or nothing. Not fsynced: PostgreSQL makes durable what it keeps
  * (KeepFileRestoredFromArchive, access/transam/xlogarchive.c) and asks again for the rest after a crash. `directory`: for the
- * temporary file, on the target's filesystem; beside the target if it is left out. Throws `io`.
+ * temporary file, so that a call that is killed leaves its litter there; beside the target where there is none or it lies on another
+ * filesystem. Throws `io`.
  */
 export async function installFile(plain: Buffer, target: string, directory: string | undefined): Promise<void> {
-  let temporary: string | undefined;
   try {
-    if (directory !== undefined) await mkdir(directory, { recursive: true, mode: 0o700 });
-    temporary = temporaryName(directory ?? dirname(target));
+    if (directory === undefined) await installVia(dirname(target), plain, target);
+    else {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await installVia(directory, plain, target);
+    }
+  } catch (error) {
+    if (directory !== undefined && systemCode(error) !== undefined && !isFinal(error)) {
+      return installFile(plain, target, undefined);
+    }
+    throw ioError(`could not write ${target}`, error);
+  }
+}
+
+/** A spool that cannot be used for this is no reason to fail; a target that cannot be written is. */
+function isFinal(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EISDIR', 'ENOTEMPTY'].includes(systemCode(error) ?? '');
+}
+
+async function installVia(directory: string, plain: Buffer, target: string): Promise<void> {
+  const temporary = temporaryName(directory);
+  try {
     const handle = await open(temporary, 'wx', 0o600);
     try {
       await handle.writeFile(plain);
@@ -22,7 +41,7 @@ export async function installFile(plain: Buffer, target: string, directory: stri
     }
     await rename(temporary, target);
   } catch (error) {
-    if (temporary !== undefined) await unlink(temporary).catch(() => undefined);
-    throw ioError(`could not write ${target}`, error);
+    await unlink(temporary).catch(() => undefined);
+    throw error;
   }
 }

@@ -63,8 +63,9 @@ async function compareStored(
   const stored = readableHead(start.bytes, object);
   const whole = stored !== undefined && start.info.bytes === stored.frameBytes + stored.head.storedBytes;
   if (whole && stored.head.sha256 === head.sha256 && stored.head.bytes === head.bytes) return 'present';
-  // Sizes that differ decide without the rest, whose size is anybody's choice.
-  if (whole && stored.head.bytes !== head.bytes) throw conflict(wal, stored.head, object, 'their sizes differ');
+  // A segment of another size is not read: how large it is, is anybody's choice.
+  if (whole && wal.file.kind === 'segment' && stored.head.bytes !== head.bytes)
+    throw conflict(wal, stored.head, object, 'their sizes differ');
 
   const found = await readAll(store, wal.key, { signal, maxBytes: mostStoredBytes(wal.plain.length) });
   if (found === undefined) return undefined;

@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT } from '../../scripts/build.ts';
+import { launchersOver } from '../support/launcher-stub.ts';
+import { run } from '../support/run.ts';
+
+/**
+ * How PostgreSQL calls it, where the kernel finds the interpreter in the first line, and the interpreters that `/bin/sh` may be: those
+ * run the file itself, since the one of this machine is what it is.
+ */
+const CALLS = ['sh -c', 'dash', 'bash --posix', 'busybox sh'];
+
+/** Makes one cut after the other and runs it. */
+const LOOP = `
+cd "$1" || exit 1
+length=$2 full=$3 call=$4 name=$5
+while [ "$length" -le "$full" ]; do
+  head -c "$length" "whole-$name" >"$name" || exit 1
+  chmod 755 "$name"
+  case $call in
+  *-c) $call "./$name x y" ;;
+  *) $call "./$name" x y ;;
+  esac </dev/null >/dev/null 2>&1
+  echo "$length $?"
+  length=$((length + 1))
+done
+`;
+
+/** What the program claims in its last breath, and what a whole launcher makes of it. */
+const CLAIMS = [
+  { name: 'walhold-push', script: 'exit 64', status: 0 },
+  { name: 'walhold-push', script: 'exit 0', status: 1 },
+  { name: 'walhold-fetch', script: 'exit 65', status: 0 },
+  { name: 'walhold-fetch', script: 'exit 66', status: 1 },
+  { name: 'walhold-fetch', script: 'exit 0', status: 200 },
+];
+
+/** Failure for push is any other status than 0; for fetch only what PostgreSQL does not take for "absent". */
+const isFailure = (name: string, status: number): boolean => (name === 'walhold-push' ? status !== 0 : status > 125);
+
+/**
+ * The beginnings that no launcher can guard, since the shell has not heard of the guard yet: nothing, a comment, the first line, and
+ * a `trap` that is not whole. `tr` is a program of that name.
+ */
+const UNGUARDED: Readonly<Record<string, readonly string[]>> = {
+  'walhold-push': ['', '#', '#!/bin/sh', '#!/bin/sh\n', '#!/bin/sh\ntrap', '#!/bin/sh\ntrap '],
+  'walhold-fetch': [
+    ...['', '#', '#!/bin/sh', '#!/bin/sh\n', '#!/bin/sh\ntr', '#!/bin/sh\ntrap', '#!/bin/sh\ntrap '],
+    ...Array.from({ length: 'exit\\ 200 '.length }, (_, at) => `#!/bin/sh\ntrap ${'exit\\ 200 '.slice(0, at + 1)}`),
+  ],
+};
+
+const isHere = (call: string): boolean => spawnSync('sh', ['-c', `command -v ${call.split(' ')[0]}`]).status === 0;
+
+describe.each(CALLS)('a launcher cut off at any byte, run with %s', (call) => {
+  let place: string;
+
+  beforeAll(async () => {
+    place = await mkdtemp(join(tmpdir(), 'walhold-truncation-'));
+  });
+  afterAll(async () => await rm(place, { recursive: true, force: true }));
+
+  /** An interpreter that is given the file takes all of the first line for a comment. */
+  const unguarded = (name: string, beginning: string): boolean =>
+    UNGUARDED[name]?.includes(beginning) === true || (call !== 'sh -c' && '#!/bin/sh\n'.startsWith(beginning));
+  const claims =
+    call === 'sh -c' ? CLAIMS : CLAIMS.filter(({ script }) => script === 'exit 64' || script === 'exit 66');
+
+  it.skipIf(!isHere(call)).each(claims)('$name over a program that says "$script" fails but for the beginnings listed', async (claim) => {
+    const { name, script, status } = claim;
+    const bin = await launchersOver(join(place, `${name}-${script.replace(' ', '-')}`), script);
+    const whole = readFileSync(join(ROOT, 'bin', name), 'utf8');
+    await writeFile(join(bin, `whole-${name}`), whole);
+    const decided = whole.indexOf('esac', whole.indexOf('case $status')) + 'esac'.length;
+    const argv = ['sh', '-c', LOOP, 'sh', bin, '0', String(Buffer.byteLength(whole)), call, name];
+    const result = await run(argv, { timeoutMs: 280_000 });
+    const statuses = result.stdout
+      .trim()
+      .split('\n')
+      .map((line) => Number(line.split(' ')[1]));
+    expect(statuses).toHaveLength(whole.length + 1);
+
+    const wrong = [...statuses.keys()].filter((length) => {
+      const found = statuses[length] ?? 0;
+      return length >= decided && isFailure(name, status) === false ? found !== status : !isFailure(name, found);
+    });
+    const beginnings = wrong.map((length) => whole.slice(0, length));
+    // Another shell may refuse more of them; none may be added.
+    expect(beginnings.filter((text) => !unguarded(name, text))).toEqual([]);
+    expect(beginnings.length).toBeGreaterThan(0);
+    expect(statuses.at(-1)).toBe(status);
+  });
+});
+
+describe('a launcher that cannot be used', () => {
+  let place: string;
+
+  beforeAll(async () => {
+    place = await mkdtemp(join(tmpdir(), 'walhold-unusable-'));
+  });
+  afterAll(async () => await rm(place, { recursive: true, force: true }));
+
+  it.each(['walhold-push', 'walhold-fetch'])('%s fails when this user may not run it', async (name) => {
+    const bin = await launchersOver(join(place, name), 'exit 64');
+    await chmod(join(bin, name), 0o644);
+    const { status } = await run(['sh', '-c', `${join(bin, name)} x y`]);
+    expect(status).toBe(126);
+  });
+});
