@@ -7,6 +7,7 @@ import { addBackupCommand } from './commands/backup.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addListCommand } from './commands/list.ts';
 import { addRestoreCommand } from './commands/restore.ts';
+import { addStatusCommand } from './commands/status.ts';
 import { addVerifyCommand } from './commands/verify.ts';
 import { addWalCommand } from './commands/wal.ts';
 import { makeCompanion, PROGRAM, type Companion } from './companion.ts';
@@ -21,6 +22,7 @@ const COMMANDS: readonly ((companion: Companion) => void)[] = [
   addBackupCommand,
   addRestoreCommand,
   addListCommand,
+  addStatusCommand,
   addVerifyCommand,
   addWalCommand,
   addConfigCommand,

@@ -61,9 +61,15 @@ export async function walPositionOf(
   if (dbname === undefined) return positionOfControl(control);
   await using session = await connectServer(context, dbname);
   const position = await askWalPosition(session);
-  if (position.systemId === control.systemId) return position;
+  requireSameCluster(control, position);
+  return position;
+}
+
+/** Throws `refused` when a data directory and the server asked are different clusters. */
+export function requireSameCluster(control: { systemId: bigint }, asked: { systemId: bigint }): void {
+  if (control.systemId === asked.systemId) return;
   throw new WalholdError('refused', 'the data directory and the server are different clusters', {
-    detail: `system identifier is ${control.systemId} in the data directory, ${position.systemId} on ${session.where}`,
+    detail: `system identifier is ${control.systemId} in the data directory, ${asked.systemId} on the server`,
     hint: 'Name the server of this data directory with -d.',
   });
 }

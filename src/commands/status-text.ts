@@ -1,0 +1,50 @@
+import { formatBytes } from './format-bytes.ts';
+import { plainText } from './plain-text.ts';
+import type { ErrorJson, StatusJson } from './status.ts';
+
+/** For people: a line for each thing that is known. Times are UTC. */
+export function describeStatus(status: StatusJson): string {
+  const { lastStored, lastBackup, windows, gaps, lastErrors, outages } = status;
+  const lines: [string, string | undefined][] = [
+    ['not yet safe', notSafe(status)],
+    ['waiting for the archiver', waiting(status)],
+    ['last segment stored', lastStored === null ? 'none' : `${lastStored.name}, at ${lastStored.at}`],
+    ['last backup', lastBackup === null ? 'none' : `${lastBackup.id}, stopped at ${lastBackup.stoppedAt}`],
+    ...windows.map(({ timeline, from, to }): [string, string] => [
+      'recoverable',
+      `${from} to ${to}, timeline ${timeline}`,
+    ]),
+    ...gaps.map(({ first, last }): [string, string] => ['missing', first === last ? first : `${first} to ${last}`]),
+    ['last push failed', failure(lastErrors.push)],
+    ['last fetch failed', failure(lastErrors.fetch)],
+    [
+      'pushes find down',
+      outages.pushRepositories.length === 0 ? undefined : `repository ${outages.pushRepositories.join(', ')}`,
+    ],
+    [
+      'fetches have waited',
+      outages.fetchWaitedSeconds === null ? undefined : `${outages.fetchWaitedSeconds} s in this outage`,
+    ],
+  ];
+  return lines
+    .filter((line): line is [string, string] => line[1] !== undefined)
+    .map(([name, value]) => `${`${name}:`.padEnd(26)}${plainText(value)}\n`)
+    .join('');
+}
+
+function notSafe({ rpoBytes, rpoSeconds }: StatusJson): string {
+  if (rpoBytes === null) return 'not known from here';
+  if (rpoBytes === 0) return 'nothing';
+  return `${formatBytes(rpoBytes)}, ${rpoSeconds === null ? 'of unknown age' : `the oldest ${rpoSeconds} s old`}`;
+}
+
+function waiting({ readyFiles, oldestReadySeconds }: StatusJson): string | undefined {
+  if (readyFiles === null) return undefined;
+  if (readyFiles === 0) return 'nothing';
+  return `${readyFiles} files${oldestReadySeconds === null ? '' : `, the oldest for ${oldestReadySeconds} s`}`;
+}
+
+function failure(error: ErrorJson | null): string | undefined {
+  if (error === null) return undefined;
+  return `${error.file}, at ${error.at}: ${error.message}${error.detail === null ? '' : ` (${error.detail})`}`;
+}

@@ -1,0 +1,180 @@
+import { isAbsolute, join } from 'node:path';
+import { segmentName } from '../postgres/wal-name.ts';
+import { safeWal } from '../repository/lag.ts';
+import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
+import { placeText, type Repository } from '../repository/repository.ts';
+import { problemOf } from '../repository/verify-problem.ts';
+import { historyOf, walOf } from '../repository/wal-inventory.ts';
+import { readPostmaster } from '../server/data-directory.ts';
+import { readOutageSpent } from '../spool/fetch-outage.ts';
+import { readError, type LastError } from '../spool/last-error.ts';
+import { readPushOutage } from '../spool/push-outage.ts';
+import { openSpool } from '../spool/spool.ts';
+import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { backupJson, gapsJson, windowsJson, type BackupJson, type GapJson, type WindowJson } from './list.ts';
+import { readLocalLag, type LocalLag } from './local-lag.ts';
+import type { ServerOptions } from './local-server.ts';
+import { warnOfFailures } from './repository-failures.ts';
+import { metricsOf } from './status-metrics.ts';
+import { describeStatus } from './status-text.ts';
+import { withRepositories } from './with-repositories.ts';
+
+/** The shape of `walhold status --json`. `null`: not known from here. */
+export interface StatusJson {
+  rpoSeconds: number | null;
+  rpoBytes: number | null;
+  readyFiles: number | null;
+  oldestReadySeconds: number | null;
+  lastStored: { name: string; at: string } | null;
+  lastBackup: BackupJson | null;
+  windows: WindowJson[];
+  gaps: GapJson[];
+  nextLockExpiry: string | null;
+  /** This version has no background worker. */
+  worker: { running: boolean };
+  /** The last failure of either command, until its next success. */
+  lastErrors: { push: ErrorJson | null; fetch: ErrorJson | null };
+  outages: { pushRepositories: number[]; fetchWaitedSeconds: number | null };
+}
+
+export interface ErrorJson {
+  at: string;
+  file: string;
+  code: string;
+  message: string;
+  detail: string | null;
+}
+
+export interface StatusOptions extends ServerOptions {
+  format: 'text' | 'json' | 'prometheus';
+}
+
+const FORMATS = {
+  text: describeStatus,
+  json: (status: StatusJson) => `${JSON.stringify(status, undefined, 2)}\n`,
+  prometheus: metricsOf,
+} as const;
+
+/** Tells what can be told: a store that does not answer, or a server, leaves its part unknown and makes a fault. */
+export async function status(context: CommandContext, options: StatusOptions): Promise<CommandOutcome> {
+  const local = await readLocalLag(context, options);
+  return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
+    const overview = await overviewOf(context, repositories, local);
+    const result = await statusOf(context, repositories, overview, local);
+    context.print(FORMATS[options.format](result));
+    if (overview === undefined) return 'fault';
+    warnOfFailures(context.log, overview);
+    return overview.failures.length + overview.damaged.length === 0 ? 'done' : 'fault';
+  });
+}
+
+/** `undefined`: no repository could be read; it was said why. */
+async function overviewOf(
+  { signal, config, log }: CommandContext,
+  repositories: readonly Repository[],
+  local: LocalLag | undefined,
+): Promise<Overview | undefined> {
+  try {
+    return await readOverview(repositories, { signal, jobs: config.jobs, systemId: local?.systemId });
+  } catch (error) {
+    log.error(`no repository could be read: ${problemOf(error, '').message}`);
+    return undefined;
+  }
+}
+
+async function statusOf(
+  context: CommandContext,
+  repositories: readonly Repository[],
+  overview: Overview | undefined,
+  local: LocalLag | undefined,
+): Promise<StatusJson> {
+  const now = context.clock.now();
+  const newest = overview?.backups.at(-1);
+  return {
+    ...rpoOf(overview, local, now),
+    readyFiles: local?.ready.count ?? null,
+    oldestReadySeconds: local?.ready.oldestAt === undefined ? null : secondsSince(local.ready.oldestAt, now),
+    lastStored: overview === undefined ? null : lastStoredOf(overview),
+    lastBackup: newest === undefined ? null : backupJson(newest.summary),
+    windows: overview === undefined ? [] : await windowsJson(overview, context),
+    gaps: overview === undefined ? [] : gapsJson(overview),
+    nextLockExpiry: null,
+    worker: { running: false },
+    ...(await notesOf(context, repositories, local)),
+  };
+}
+
+/** Bytes that only this machine has, and the age of the oldest of them. */
+function rpoOf(
+  overview: Overview | undefined,
+  local: LocalLag | undefined,
+  now: number,
+): Pick<StatusJson, 'rpoSeconds' | 'rpoBytes'> {
+  if (overview === undefined || local === undefined) return { rpoSeconds: null, rpoBytes: null };
+  const { inventory } = overview;
+  const history =
+    local.history ?? (inventory === undefined ? undefined : historyOf(inventory, local.position.timeline));
+  const points = overview.backups.map(({ summary }) => pointOf(summary));
+  const safe = inventory === undefined || history === undefined ? undefined : safeWal(points, history, inventory);
+  const [oldest] = local.own?.segments ?? [];
+  if (safe === undefined || inventory === undefined) {
+    const begin = oldest === undefined ? 0n : oldest.segno * BigInt(local.position.segmentBytes);
+    const rpoSeconds = oldest === undefined ? null : secondsSince(oldest.local.modifiedAt, now);
+    return { rpoSeconds, rpoBytes: Number(local.end - begin) };
+  }
+  if (local.end <= safe.end) return { rpoSeconds: 0, rpoBytes: 0 };
+  const { last } = safe;
+  // The last write to the last safe segment comes right before the oldest byte that is not.
+  const here = local.own?.segments.find(({ segno }) => segno === last?.segno)?.local.modifiedAt;
+  const there = last === undefined ? undefined : walOf(inventory, last.timeline).segments.get(last.segno)?.storedAt;
+  const since = here ?? there ?? oldest?.local.modifiedAt;
+  return { rpoSeconds: since === undefined ? null : secondsSince(since, now), rpoBytes: Number(local.end - safe.end) };
+}
+
+function lastStoredOf({ inventory }: Overview): StatusJson['lastStored'] {
+  if (inventory === undefined) return null;
+  let last: { name: string; at: number } | undefined;
+  for (const [timeline, { segments }] of inventory.timelines) {
+    const segno = segments.runs.at(-1)?.last;
+    const stored = segno === undefined ? undefined : segments.get(segno);
+    if (stored === undefined || (last !== undefined && stored.storedAt.getTime() < last.at)) continue;
+    const name = segmentName(timeline, stored.segno, inventory.segmentBytes);
+    last = { name, at: stored.storedAt.getTime() };
+  }
+  return last === undefined ? null : { name: last.name, at: new Date(last.at).toISOString() };
+}
+
+async function notesOf(
+  context: CommandContext,
+  repositories: readonly Repository[],
+  local: LocalLag | undefined,
+): Promise<Pick<StatusJson, 'lastErrors' | 'outages'>> {
+  const { dataDirectory } = local ?? {};
+  if (dataDirectory === undefined) {
+    const outages = { pushRepositories: [], fetchWaitedSeconds: null };
+    return { lastErrors: { push: null, fetch: null }, outages };
+  }
+  const { spoolPath } = context.config;
+  const path = isAbsolute(spoolPath) ? spoolPath : join(dataDirectory, spoolPath);
+  const spool = await openSpool(path, context.log, context.clock.now());
+  const down: number[] = [];
+  for (const { number, settings } of repositories) {
+    const outage = await readPushOutage(spool, placeText(settings), context.clock.now());
+    if (outage !== undefined) down.push(number);
+  }
+  const run = (await readPostmaster(dataDirectory))?.run;
+  const waitedMs = run === undefined ? 0 : await readOutageSpent(spool, run);
+  return {
+    lastErrors: { push: errorJson(await readError(spool, 'push')), fetch: errorJson(await readError(spool, 'fetch')) },
+    outages: { pushRepositories: down, fetchWaitedSeconds: waitedMs === 0 ? null : Math.round(waitedMs / 1000) },
+  };
+}
+
+function errorJson(error: LastError | undefined): ErrorJson | null {
+  if (error === undefined) return null;
+  return { ...error, at: new Date(error.at).toISOString(), detail: error.detail ?? null };
+}
+
+function secondsSince(at: Date, now: number): number {
+  return Math.max(0, Math.round((now - at.getTime()) / 1000));
+}
