@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../../scripts/build.ts';
 import { serverUser } from '../../scripts/server-user.ts';
 import { mkdtempEnterable } from '../../scripts/shared-place.ts';
+import { npmEnvironment } from '../support/npm-environment.ts';
 import { run, runAs, type RunResult } from '../support/run.ts';
 import { pathWithBrokenNode, pathWithoutNode } from '../support/tools-path.ts';
 
@@ -100,13 +100,4 @@ async function install(place: string, tarball: string): Promise<void> {
     timeoutMs: INSTALL_MS,
   });
   if (result.status !== 0) throw new Error(`npm install --global failed\n${result.stdout}${result.stderr}`);
-}
-
-/** The user's download cache, which saves time and decides nothing, and how this machine reaches its registry. */
-function npmEnvironment(): Record<string, string> {
-  const cache = spawnSync('npm', ['config', 'get', 'cache'], { encoding: 'utf8', cwd: '/' }).stdout.trim();
-  const network = Object.entries(process.env).filter(([name]) =>
-    /^(npm_config_(registry|cafile)|NODE_EXTRA_CA_CERTS|https?_proxy)$/i.test(name),
-  );
-  return { npm_config_cache: cache, ...Object.fromEntries(network) };
 }
