@@ -2,7 +2,7 @@
 import { WalholdError } from '../base/errors.ts';
 import { parseIso } from '../postgres/timestamp.ts';
 import type { CallOptions } from '../store/store.ts';
-import { readBackups, type BackupList, type BackupSummary } from './backups.ts';
+import { readBackups, type BackupList, type BackupSummary, type StoredBackup } from './backups.ts';
 import type { BackupPoint } from './coverage.ts';
 import { requireIdentity } from './identity.ts';
 import { readWalInventory, type ReadInventory } from './read-wal-inventory.ts';
@@ -23,15 +23,24 @@ export interface Overview extends BackupList {
  */
 export async function readOverview(
   repositories: readonly Repository[],
-  options: CallOptions & { jobs: number; systemId?: bigint | undefined },
+  options: CallOptions & {
+    jobs: number;
+    systemId?: bigint | undefined;
+    /** The first segment number that is asked for; `undefined`: all WAL is listed. */
+    walFrom?: (backups: readonly StoredBackup[]) => bigint | undefined;
+  },
 ): Promise<Overview> {
   const { systemId, known, failures } = await identify(repositories, options);
   const backups = await readBackups(known, options);
   const segmentBytes = await storedSegmentSize(known, backups.backups, options);
+  const from = options.walFrom?.(backups.backups);
   const inventory =
     segmentBytes === undefined
       ? undefined
-      : await readWalInventory(known, { signal: options.signal, segmentBytes, systemId });
+      : await readWalInventory(known, {
+          ...{ signal: options.signal, segmentBytes, systemId },
+          ...(from === undefined ? {} : { from }),
+        });
   const failed = unique([...failures, ...backups.failures, ...(inventory?.failures ?? [])]);
   return {
     ...backups,

@@ -1,0 +1,67 @@
+/** One thread of a restore: takes pieces of parts from the main thread, and carries each from the repository to the files. */
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
+import { WalholdError } from '../base/errors.ts';
+import { SILENT } from '../base/log.ts';
+import type { BackupId } from '../repository/layout.ts';
+import { closeRepositories, openRepositories } from '../repository/repository.ts';
+import { plainError } from './backup/plain-error.ts';
+import { PieceRestorer } from './restore/piece-restorer.ts';
+import { RestoreCounters } from './restore/restore-counters.ts';
+import { RestoredFiles } from './restore/restored-files.ts';
+import type { FromThread, ThreadInput, ToThread } from './restore/thread-protocol.ts';
+
+/** A person waits: a store that does not answer is given up after some seconds, not after hours. */
+const TRIES = 5;
+
+/** Answers the messages in their order, one at a time, until the first failure or the port is closed. */
+async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
+  const stop = new AbortController();
+  const say = (message: FromThread): void => port.postMessage(message);
+  const repositories = await openRepositories(input, {
+    clock: systemClock,
+    random: Math.random,
+    log: SILENT,
+    tries: TRIES,
+  });
+  const files = new RestoredFiles(input.layout);
+  const counters = new RestoreCounters(input.counters);
+  const restorer = new PieceRestorer({
+    backupId: input.backupId as BackupId,
+    repositories,
+    files,
+    signal: stop.signal,
+    progress: (stored, plain) => counters.add(stored, plain),
+    warn({ repository, error }, object) {
+      say({ kind: 'warning', message: `${repository.url}/${object} is read from elsewhere`, error: plainError(error) });
+    },
+  });
+  let work: Promise<void> = Promise.resolve();
+  const fail = (error: unknown): void => {
+    stop.abort(error);
+    say({ kind: 'failed', error: plainError(error) });
+    port.close();
+  };
+  port.on('message', (message: ToThread) => {
+    switch (message.kind) {
+      case 'restore':
+        work = work.then(async () => {
+          await restorer.restore(message.piece);
+          say({ kind: 'restored', plainBytes: message.piece.plainBytes });
+        });
+        break;
+      case 'sync':
+        work = work.then(async () => {
+          await files.sync();
+          await closeRepositories(repositories);
+          say({ kind: 'synced' });
+        });
+        break;
+      case 'abort':
+        stop.abort(new WalholdError('interrupted', 'told to stop'));
+    }
+    work.catch(fail);
+  });
+}
+
+if (parentPort !== null) await serve(parentPort, workerData as ThreadInput);

@@ -1,0 +1,59 @@
+/** `walhold restore`: plan, then bytes, then the settings with which a server recovers. */
+import { WalholdError } from '../base/errors.ts';
+import { lacksOf } from '../repository/repository-lacks.ts';
+import { nameOf } from '../repository/restore-way.ts';
+import { describeTarget } from '../repository/recovery-target.ts';
+import type { NoPlan, RestorePlan } from '../repository/restore-plan.ts';
+import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { fillTarget, type RestoreHost } from './restore/fill-target.ts';
+import { nearestText, planJson, planLines, type RestorableBackup } from './restore/plan-report.ts';
+import { readPlan, type ReadPlan } from './restore/read-plan.ts';
+import type { RestoreOptions } from './restore/restore-options.ts';
+import { withRepositories } from './with-repositories.ts';
+
+/** Restores, or only plans (`dryRun`). Throws where the target cannot be reached, before anything is written. */
+export async function restore(
+  context: CommandContext,
+  options: RestoreOptions,
+  host: RestoreHost,
+): Promise<CommandOutcome> {
+  return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
+    const { signal, config, log } = context;
+    const found = await readPlan(repositories, options, { signal, jobs: config.jobs, log });
+    const { plan } = found;
+    if (options.json) context.print(`${JSON.stringify(planJson(plan, found.inventory), undefined, 2)}\n`);
+    if (!plan.reachable) throw notReachable(plan, options);
+    sayPlan(context, options, plan, found);
+    if (!options.dryRun) await fillTarget(context, options, host, plan, found);
+    return 'done';
+  });
+}
+
+function sayPlan(
+  { print, log }: CommandContext,
+  options: RestoreOptions,
+  plan: RestorePlan<RestorableBackup>,
+  { inventory, overview }: ReadPlan,
+): void {
+  const lines = planLines(plan, options.target, inventory);
+  if (options.dryRun && !options.json) print(`${lines.join('\n')}\n`);
+  if (!options.dryRun) for (const line of lines) log.info(line);
+  for (const { level, text } of plan.remarks) {
+    if (level === 'warning') log.warning(text);
+    else log.info(text);
+  }
+  for (const { number, url } of overview.repositories) {
+    const lacks = lacksOf(number, plan.legs, plan.walTo.segno, inventory);
+    if (lacks === undefined || (plan.partial !== undefined && lacks.first.segno === plan.walTo.segno)) continue;
+    const first = nameOf(lacks.first, inventory);
+    log.warning(`repository ${number} (${url}) lacks ${lacks.count} of these segments, the first is ${first}`);
+  }
+}
+
+function notReachable(plan: NoPlan, options: RestoreOptions): WalholdError {
+  const hints = [nearestText(plan), plan.hint].filter((hint) => hint !== undefined);
+  return new WalholdError('refused', `could not plan a recovery to ${describeTarget(options.target)}`, {
+    detail: plan.why,
+    ...(hints.length === 0 ? {} : { hint: hints.join(' ') }),
+  });
+}

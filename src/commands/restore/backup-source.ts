@@ -1,0 +1,116 @@
+/** The objects of a backup beside its parts, each from the first repository that gives it whole and right. */
+import { WalholdError } from '../../base/errors.ts';
+import { parseManifest, type Manifest } from '../../postgres/manifest-reader.ts';
+import { readBackup } from '../../repository/backups.ts';
+import type { BackupRecord } from '../../repository/backup-record.ts';
+import { configKey, manifestKey, partKey, type BackupId } from '../../repository/layout.ts';
+import { decodeObject } from '../../repository/object-codec.ts';
+import { HEAD_MAX_BYTES } from '../../repository/object-head.ts';
+import { firstThatWorks, type Repository, type RepositoryFailure } from '../../repository/repository.ts';
+import { readAll } from '../../store/read-all.ts';
+import { sha256 } from '../../stream/checksum.ts';
+import { TAIL_BYTES } from '../../repository/object-head.ts';
+import { Untar, type TarEntry } from '../../stream/untar.ts';
+import { FrameReader } from '../../stream/zstd.ts';
+
+export interface BackupSource {
+  repositories: readonly Repository[];
+  signal: AbortSignal;
+  /** A repository failed, and another one was asked. */
+  warn: (failure: RepositoryFailure, object: string) => void;
+}
+
+const CONFIG_MAX_BYTES = 256 * 1024 * 1024;
+
+/** Throws `not-found`, or what makes it untrustworthy. */
+export async function readWholeRecord({ repositories, signal }: BackupSource, id: BackupId): Promise<BackupRecord> {
+  const found = await readBackup(repositories, id, { signal });
+  if (found === undefined) throw missing(id, 'backup.json');
+  return found.record;
+}
+
+/** PostgreSQL's manifest, proven by its own checksum and by the record's. */
+export async function readManifest(
+  source: BackupSource,
+  record: BackupRecord,
+): Promise<{ manifest: Manifest; bytes: Buffer }> {
+  const { id } = record;
+  const key = manifestKey(id);
+  const bytes = await fromAny(source, key, async ({ store, url }) => {
+    const maxBytes = record.manifest.storedBytes + HEAD_MAX_BYTES;
+    const found = await readAll(store, key, { signal: source.signal, maxBytes });
+    if (found === undefined) return undefined;
+    const { plain } = decodeObject(found.bytes, `${url}/${key}`, record.manifest.bytes);
+    if (sha256(plain) !== record.manifest.sha256)
+      throw damaged(`${url}/${key}`, 'it is not the one that backup.json names');
+    return plain;
+  });
+  return { manifest: parseManifest(bytes), bytes };
+}
+
+/** The tar of configuration from outside the data directory, as stored, without its tail. */
+export async function readConfigArchive(
+  source: BackupSource,
+  { id, config }: BackupRecord,
+): Promise<Buffer | undefined> {
+  if (config === undefined) return undefined;
+  const key = configKey(id);
+  return await fromAny(source, key, async ({ store, url }) => {
+    const maxBytes = Math.min(config.storedBytes, CONFIG_MAX_BYTES);
+    const found = await readAll(store, key, { signal: source.signal, maxBytes });
+    if (found === undefined) return undefined;
+    const stored = found.bytes.subarray(0, found.bytes.length - TAIL_BYTES);
+    if (sha256(stored) !== config.sha256)
+      throw damaged(`${url}/${key}`, 'its digest is not the one that backup.json has');
+    return stored;
+  });
+}
+
+/** Whose the first member of a backup was: the files of a data directory all belong to one. */
+export async function readFirstEntry(source: BackupSource, record: BackupRecord): Promise<TarEntry> {
+  const [part] = record.parts;
+  const [frame] = part?.frames ?? [];
+  if (part === undefined || frame === undefined) throw missing(record.id, 'part-1.tar.zst');
+  const key = partKey(record.id, part.number);
+  return await fromAny(source, key, async ({ store }) => {
+    const opened = await store.open(key, { signal: source.signal, range: { offset: 0, bytes: frame.storedBytes } });
+    if (opened === undefined) return undefined;
+    return await firstEntryOf(opened.chunks);
+  });
+}
+
+async function firstEntryOf(chunks: AsyncIterable<Uint8Array>): Promise<TarEntry | undefined> {
+  let first: TarEntry | undefined;
+  const untar = new Untar({ begin: (entry) => (first ??= entry), data() {}, end() {} });
+  const frames = new FrameReader();
+  for await (const chunk of chunks) {
+    frames.write(chunk, (bytes) => untar.write(bytes));
+    if (first !== undefined) return first;
+  }
+  return undefined;
+}
+
+async function fromAny<T>(
+  { repositories, warn }: BackupSource,
+  key: string,
+  read: (repository: Repository) => Promise<T | undefined>,
+): Promise<T> {
+  const { value, failures } = await firstThatWorks(repositories, read);
+  for (const failure of failures) warn(failure, key);
+  if (value === undefined)
+    throw new WalholdError('not-found', `${key} is missing`, { hint: 'Restore another backup.' });
+  return value;
+}
+
+function missing(id: string, file: string): WalholdError {
+  return new WalholdError('not-found', `backup ${id} has no ${file}`, {
+    hint: 'Restore another backup; see "walhold list".',
+  });
+}
+
+function damaged(object: string, detail: string): WalholdError {
+  return new WalholdError('damaged', `could not trust ${object}`, {
+    detail,
+    hint: 'Read it from another repository, or see "walhold verify".',
+  });
+}

@@ -1,0 +1,200 @@
+import { join } from 'node:path';
+import { reasonOf, WalholdError } from '../../base/errors.ts';
+import type { BackupRecord } from '../../repository/backup-record.ts';
+import { parseBackupId } from '../../repository/layout.ts';
+import type { RestorePlan } from '../../repository/restore-plan.ts';
+import { piecesOf } from '../../repository/restore-pieces.ts';
+import { nameOf } from '../../repository/restore-way.ts';
+import { showProgress } from '../backup/progress.ts';
+import type { CommandContext } from '../command-context.ts';
+import { formatBytes } from '../format-bytes.ts';
+import { installedExecutable } from '../installation.ts';
+import { chooseArchiveMode } from './archive-choice.ts';
+import {
+  readConfigArchive,
+  readFirstEntry,
+  readManifest,
+  readWholeRecord,
+  type BackupSource,
+} from './backup-source.ts';
+import { completeTarget, openTarget } from './finish-target.ts';
+import { sayNext } from './next-steps.ts';
+import { CONFIG_FOLDER, layDownConfig } from './outside-config.ts';
+import { placePartial } from './place-partial.ts';
+import type { RestorableBackup } from './plan-report.ts';
+import { HELD_BACK, prepareTarget, type Target } from './prepare-target.ts';
+import type { ReadPlan } from './read-plan.ts';
+import type { RecoveryConf } from './recovery-conf.ts';
+import { restoreCommandLine } from './restore-command-line.ts';
+import { RestoreCounters } from './restore-counters.ts';
+import { restoreAll } from './restore-pool.ts';
+import type { RestoreOptions } from './restore-options.ts';
+
+/** What only the process itself knows. */
+export interface RestoreHost {
+  uid: number;
+  isAlive: (pid: number) => boolean;
+}
+
+/** Carries out a plan. When it returns, a server can be started in the directory; if it throws, none can. */
+export async function fillTarget(
+  context: CommandContext,
+  options: RestoreOptions,
+  host: RestoreHost,
+  plan: RestorePlan<RestorableBackup>,
+  found: ReadPlan,
+): Promise<void> {
+  const { log, clock } = context;
+  const { dataDirectory } = options;
+  if (dataDirectory === undefined) throw new WalholdError('usage', 'no directory to restore into is given');
+  const begun = clock.now();
+  const source = sourceOf(context, plan, found);
+  const conf = confOf(context, options, plan, found);
+  const record = await readWholeRecord(source, backupIdOf(plan));
+  const { manifest, bytes: manifestBytes } = await readManifest(source, record);
+  const pieces = piecesOf(record, manifest, context.config.jobs);
+  const readFirst = (): ReturnType<typeof readFirstEntry> => readFirstEntry(source, record);
+  const target = await prepareTarget({
+    ...{ record, dataDirectory, mappings: options.mappings, readFirstEntry: readFirst, ...host },
+  });
+  try {
+    await writeFiles(context, options, { source, record, target, pieces });
+    await completeTarget(target, record, manifestBytes, conf);
+    await placePartialOf(source, plan, found, target);
+    const configFiles = await placeConfig(context, options, { source, record, target });
+    context.signal.throwIfAborted();
+    await openTarget(target, record);
+    const seconds = Math.max(0.001, (clock.now() - begun) / 1000);
+    const rate = `${formatBytes(record.sizeBytes / seconds)}/s`;
+    log.info(
+      `restored backup ${record.id} into ${dataDirectory}: ${formatBytes(record.sizeBytes)} in ${seconds.toFixed(1)} s (${rate})`,
+    );
+    sayNext(context, options, { record, target, conf, configFiles });
+  } catch (error) {
+    log.warning(`${dataDirectory} is incomplete, and no server can start on it`, {
+      hint: 'Remove its contents before you restore into it again.',
+    });
+    throw error;
+  }
+}
+
+interface Work {
+  source: BackupSource;
+  record: BackupRecord;
+  target: Target;
+}
+
+async function writeFiles(
+  context: CommandContext,
+  options: RestoreOptions,
+  { source, record, target, pieces }: Work & { pieces: ReturnType<typeof piecesOf> },
+): Promise<void> {
+  const { config, clock, log, signal } = context;
+  const counters = new RestoreCounters();
+  const numbers = source.repositories.map(({ number }) => number);
+  const finished = new AbortController();
+  const totalBytes = pieces.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
+  const progress =
+    options.progress === undefined
+      ? undefined
+      : showProgress(
+          { bytes: () => counters.plainBytes, totalBytes },
+          { ...options.progress, format: 'text' },
+          { clock, done: finished.signal },
+        );
+  try {
+    await restoreAll({
+      input: {
+        repositories: config.repositories.filter(({ number }) => numbers.includes(number)),
+        requestTimeoutMs: config.requestTimeoutMs,
+        backupId: record.id,
+        layout: {
+          dataDirectory: target.dataDirectory,
+          tablespaces: target.tablespaces.map(({ oid, to }) => ({ oid, path: to })),
+          owner: target.owner,
+          heldBack: HELD_BACK,
+        },
+        counters: counters.memory,
+      },
+      jobs: config.jobs,
+      pieces,
+      signal,
+      warn: (message, error) => log.warning(message, { detail: reasonOf(error) }),
+      onWritten: () => log.debug('all files are written, and are brought to disk'),
+    });
+  } finally {
+    finished.abort();
+    await progress;
+  }
+}
+
+async function placePartialOf(
+  source: BackupSource,
+  plan: RestorePlan<RestorableBackup>,
+  { overview, inventory }: ReadPlan,
+  { dataDirectory, owner }: Target,
+): Promise<void> {
+  if (plan.partial === undefined) return;
+  const segment = nameOf(plan.walTo, inventory);
+  const { segmentBytes } = inventory;
+  const { systemId, repositories } = overview;
+  const from = { ...source, repositories };
+  await placePartial(from, { partial: plan.partial, segment, segmentBytes, systemId, dataDirectory, owner });
+}
+
+/** The directory that holds the configuration from outside; `undefined`: there was none. */
+async function placeConfig(
+  { log }: CommandContext,
+  options: RestoreOptions,
+  { source, record, target }: Work,
+): Promise<string | undefined> {
+  const archive = await readConfigArchive(source, record);
+  if (archive === undefined || record.config === undefined) return undefined;
+  const directory = options.configDirectory ?? join(target.dataDirectory, CONFIG_FOLDER);
+  const { kept } = await layDownConfig(archive, record.config, directory, target.owner);
+  for (const path of kept) log.warning(`${path} exists already and stays as it is`);
+  return directory;
+}
+
+function sourceOf(
+  { log, signal }: CommandContext,
+  { backup }: RestorePlan<RestorableBackup>,
+  { overview }: ReadPlan,
+): BackupSource {
+  return {
+    repositories: overview.repositories.filter(({ number }) => backup.repositories.includes(number)),
+    signal,
+    warn: ({ repository, error }, object) =>
+      log.warning(`${repository.url}/${object} is read from elsewhere`, { detail: reasonOf(error) }),
+  };
+}
+
+function confOf(
+  { config, clock, log }: CommandContext,
+  options: RestoreOptions,
+  plan: RestorePlan<RestorableBackup>,
+  { inventory }: ReadPlan,
+): RecoveryConf {
+  const archive = chooseArchiveMode(options.archiveMode, inventory, clock.now());
+  log.info(`archive mode: ${archive.mode} (${archive.why})`);
+  const restoreCommand = restoreCommandLine({
+    fetch: installedExecutable('walhold-fetch'),
+    configFile: options.configFile,
+    settings: config.effective,
+    useRepo: options.useRepo,
+    allowGap: plan.allowGap === undefined ? undefined : nameOf(plan.allowGap, inventory),
+  });
+  const { target, exclusive, action, standby } = options;
+  const archiveOff = archive.mode === 'off';
+  return { target, exclusive, action, standby, archiveOff, restoreCommand, timeline: timelineSetting(options, plan) };
+}
+
+/** Without its history file a server does not find a timeline by its number, though the backup is on it. */
+function timelineSetting(options: RestoreOptions, plan: RestorePlan<RestorableBackup>): string {
+  if (options.followsLatest) return 'latest';
+  return plan.hasHistory ? String(plan.timeline) : 'current';
+}
+
+function backupIdOf({ backup }: RestorePlan<RestorableBackup>): NonNullable<ReturnType<typeof parseBackupId>> {
+  return backup.summary.id;
+}

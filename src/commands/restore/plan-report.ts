@@ -1,0 +1,97 @@
+/** A plan, or why there is none, as text and as JSON. */
+import { formatLsn } from '../../postgres/lsn.ts';
+import { formatIso } from '../../postgres/timestamp.ts';
+import type { BackupSummary } from '../../repository/backups.ts';
+import { lengthUpTo } from '../../repository/recovery-path.ts';
+import { describeTarget, type RecoveryTarget } from '../../repository/recovery-target.ts';
+import { describePoint, nameOf, type PlannedBackup, type Point } from '../../repository/restore-way.ts';
+import type { NoPlan, RestorePlan } from '../../repository/restore-plan.ts';
+import { walOf, type WalInventory } from '../../repository/wal-inventory.ts';
+import { formatBytes } from '../format-bytes.ts';
+
+export interface RestorableBackup extends PlannedBackup {
+  readonly summary: BackupSummary;
+  readonly repositories: readonly number[];
+}
+
+/** The shape of `walhold restore --dry-run --json`. `bytes`: what is written, WAL not counted. */
+export interface PlanJson {
+  reachable: boolean;
+  backup: string | null;
+  chain: string[];
+  timelines: number[];
+  walFrom: string | null;
+  walTo: string | null;
+  bytes: number | null;
+  nearest: { before: PointJson | null; after: PointJson | null } | null;
+  /** Why the target cannot be reached. */
+  reason?: string;
+  remarks?: string[];
+}
+
+export interface PointJson {
+  time: string | null;
+  lsn: string | null;
+}
+
+export function planJson(plan: RestorePlan<RestorableBackup> | NoPlan, inventory: WalInventory): PlanJson {
+  if (!plan.reachable) {
+    const nearest = { before: pointJson(plan.before), after: pointJson(plan.after) };
+    const nothing = { backup: null, chain: [], timelines: [], walFrom: null, walTo: null, bytes: null };
+    return { reachable: false, ...nothing, nearest, reason: plan.why };
+  }
+  return {
+    reachable: true,
+    backup: plan.backup.id,
+    chain: [plan.backup.id],
+    timelines: [...plan.timelines],
+    walFrom: nameOf(plan.walFrom, inventory),
+    walTo: nameOf(plan.walTo, inventory),
+    bytes: plan.backup.summary.sizeBytes,
+    nearest: null,
+    remarks: plan.remarks.map(({ text }) => text),
+  };
+}
+
+/** One line each, for people. */
+export function planLines(
+  plan: RestorePlan<RestorableBackup>,
+  target: RecoveryTarget,
+  inventory: WalInventory,
+): string[] {
+  const { summary } = plan.backup;
+  const size = `${formatBytes(summary.sizeBytes)}, ${formatBytes(summary.storedBytes)} stored`;
+  const count = lengthUpTo(plan.legs, plan.walTo.segno);
+  const wal = formatBytes(walBytes(plan, inventory));
+  return [
+    `target: ${describeTarget(target)}`,
+    `backup: ${summary.id}, from ${summary.startedAt} to ${summary.stoppedAt} (PostgreSQL ${summary.server.version}; ${size})`,
+    `timelines: ${plan.timelines.join(' > ')}`,
+    `WAL: ${nameOf(plan.walFrom, inventory)} to ${nameOf(plan.walTo, inventory)} (${count} segments, ${wal} stored)`,
+  ];
+}
+
+/** Stored bytes of the WAL that recovery reads. */
+export function walBytes({ legs, walTo }: RestorePlan<RestorableBackup>, inventory: WalInventory): number {
+  return legs.reduce((sum, { timeline, first, last }) => {
+    const end = last !== undefined && last < walTo.segno ? last : walTo.segno;
+    return sum + walOf(inventory, timeline).segments.bytesBetween(first, end);
+  }, 0);
+}
+
+/** `the nearest that can be reached: 2026-… (LSN …) before it, 2026-… after it`. */
+export function nearestText({ before, after }: NoPlan): string | undefined {
+  const parts = [
+    before === undefined ? undefined : `${describePoint(before)} before it`,
+    after === undefined ? undefined : `${describePoint(after)} after it`,
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : `The nearest that can be reached: ${parts.join(', ')}.`;
+}
+
+function pointJson(point: Point | undefined): PointJson | null {
+  if (point === undefined) return null;
+  return {
+    time: point.micros === undefined ? null : (formatIso(point.micros) ?? null),
+    lsn: point.lsn === undefined ? null : formatLsn(point.lsn),
+  };
+}

@@ -1,0 +1,135 @@
+import { Worker } from 'node:worker_threads';
+import { reasonOf, WalholdError } from '../../base/errors.ts';
+import type { RestorePiece } from '../../repository/restore-pieces.ts';
+import { thrownError } from '../backup/plain-error.ts';
+import { threadFile } from '../thread-file.ts';
+import type { FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
+
+/** A thread has this many pieces before it, so that it never waits for the main thread. */
+const PIECES_AHEAD = 2;
+/** How long threads that were told to stop may take. */
+const STOP_MS = 5_000;
+
+export interface RestoreRun {
+  input: ThreadInput;
+  jobs: number;
+  /** Handed out in this order. */
+  pieces: readonly RestorePiece[];
+  signal: AbortSignal;
+  warn: (message: string, error: Error) => void;
+  /** All files are written; now they are brought to disk. */
+  onWritten: () => void;
+}
+
+/**
+ * Restores all pieces with `jobs` threads; when it returns, every file and directory is on disk. The first failure, or the signal,
+ * stops all threads, which have ended when this throws.
+ */
+export async function restoreAll(run: RestoreRun): Promise<void> {
+  const { input, jobs, pieces, signal, warn } = run;
+  signal.throwIfAborted();
+  const queue = pieces.values();
+  const threads = Array.from(
+    { length: Math.max(1, Math.min(jobs, pieces.length)) },
+    () => new RestoreWorker(input, warn),
+  );
+  const stopAll = (reason: unknown): void => threads.forEach((thread) => thread.fail(reason));
+  const stop = (): void => stopAll(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  const together = async (each: (thread: RestoreWorker) => Promise<void>): Promise<void> => {
+    await Promise.all(
+      threads.map(async (thread) => {
+        try {
+          await each(thread);
+        } catch (error) {
+          stopAll(error);
+          throw error;
+        }
+      }),
+    );
+  };
+  try {
+    await together((thread) => thread.write(queue));
+    run.onWritten();
+    await together((thread) => thread.sync());
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await Promise.all(threads.map((thread) => thread.ended()));
+  }
+}
+
+class RestoreWorker {
+  readonly #worker: Worker;
+  readonly #exited: Promise<unknown>;
+  readonly #failure: PromiseWithResolvers<never> = Promise.withResolvers();
+  #onMessage: (message: FromThread) => void = () => {};
+
+  constructor(input: ThreadInput, warn: RestoreRun['warn']) {
+    this.#worker = new Worker(threadFile('restore-thread'), { workerData: input });
+    this.#exited = new Promise((resolve) => {
+      this.#worker.once('exit', resolve);
+    });
+    this.#worker.once('error', (error) => this.#failure.reject(crash(error)));
+    this.#worker.once('exit', () => this.#failure.reject(crash(new Error('it ended'))));
+    this.#worker.on('message', (message: FromThread) => {
+      if (message.kind === 'failed') this.#failure.reject(thrownError(message.error));
+      else if (message.kind === 'warning') warn(message.message, thrownError(message.error));
+      else this.#onMessage(message);
+    });
+    this.#failure.promise.catch(() => undefined);
+  }
+
+  /** Takes pieces from the queue until it is empty and all that it took are written. */
+  async write(queue: Iterator<RestorePiece>): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    let waiting = 0;
+    const next = (): void => {
+      const piece = queue.next();
+      if (piece.done === true) {
+        if (waiting === 0) done.resolve();
+        return;
+      }
+      waiting += 1;
+      this.#send({ kind: 'restore', piece: piece.value });
+    };
+    this.#onMessage = (message) => {
+      if (message.kind !== 'restored') return;
+      waiting -= 1;
+      next();
+    };
+    for (let ahead = 0; ahead < PIECES_AHEAD; ahead += 1) next();
+    await Promise.race([done.promise, this.#failure.promise]);
+  }
+
+  async sync(): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    this.#onMessage = (message) => {
+      if (message.kind === 'synced') done.resolve();
+    };
+    this.#send({ kind: 'sync' });
+    await Promise.race([done.promise, this.#failure.promise]);
+  }
+
+  /** Ends the thread's work for this reason, if it has not ended. */
+  fail(reason: unknown): void {
+    this.#failure.reject(reason);
+    this.#send({ kind: 'abort' });
+  }
+
+  /** Resolves when the thread is gone. */
+  async ended(): Promise<void> {
+    const timer = setTimeout(() => void this.#worker.terminate(), STOP_MS);
+    this.#worker.unref();
+    await this.#worker.terminate();
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  #send(message: ToThread): void {
+    this.#worker.postMessage(message);
+  }
+}
+
+function crash(error: unknown): WalholdError {
+  return new WalholdError('io', 'a restoring thread ended too early', { detail: reasonOf(error), cause: error });
+}

@@ -1,0 +1,35 @@
+/** What the restore's main thread and its threads say to each other. All of it survives structured cloning. */
+import type { RepositoryPlace } from '../../repository/repository.ts';
+import type { RestorePiece } from '../../repository/restore-pieces.ts';
+import type { PlainError } from '../backup/thread-protocol.ts';
+
+/** `workerData`. */
+export interface ThreadInput {
+  /** Those that hold the backup, in the order to be asked. */
+  repositories: readonly RepositoryPlace[];
+  requestTimeoutMs: number;
+  backupId: string;
+  layout: TargetLayout;
+  /** Two counters: plain bytes written, stored bytes read. */
+  counters: SharedArrayBuffer;
+}
+
+/** Where the members of a backup go. */
+export interface TargetLayout {
+  /** Absolute. */
+  dataDirectory: string;
+  /** Tablespaces outside of it: what lies under `pg_tblspc/<oid>/` goes to `path`, absolute. */
+  tablespaces: readonly { oid: string; path: string }[];
+  /** For everything that is made; `undefined`: whoever runs this. */
+  owner: { uid: number; gid: number } | undefined;
+  /** A file that gets another name until all is done: relative path to relative path. */
+  heldBack: { path: string; as: string };
+}
+
+export type ToThread = { kind: 'restore'; piece: RestorePiece } | { kind: 'sync' } | { kind: 'abort' };
+
+export type FromThread =
+  | { kind: 'restored'; plainBytes: number }
+  | { kind: 'warning'; message: string; error: PlainError }
+  | { kind: 'synced' }
+  | { kind: 'failed'; error: PlainError };

@@ -1,0 +1,118 @@
+/** How the bytes of a backup are handed out to threads: runs of frames, large enough to read in one go, small enough to share. */
+import { WalholdError } from '../base/errors.ts';
+import type { Manifest } from '../postgres/manifest-reader.ts';
+import type { BackupRecord, FrameRecord, PartRecord } from './backup-record.ts';
+
+/** A run of whole frames of one part: one ranged read. It survives structured cloning. */
+export interface RestorePiece {
+  /** The part's number. */
+  part: number;
+  /** In the object. */
+  offset: number;
+  storedBytes: number;
+  plainBytes: number;
+  /** The regular files in it, in order. */
+  files: readonly PieceFile[];
+  /** Whether the archive's end is in it. */
+  ends: boolean;
+}
+
+export interface PieceFile {
+  path: string | Uint8Array;
+  size: number;
+  /** 64 hex digits, of PostgreSQL's manifest. */
+  sha256: string;
+}
+
+const MOST_BYTES = 64 * 1024 * 1024;
+const LEAST_BYTES = 4 * 1024 * 1024;
+/** With so many pieces to a thread, none waits long for the last. */
+const PIECES_PER_JOB = 8;
+
+/**
+ * The pieces of all parts, the largest first, so that the last ones to be done are small. Every file of the record must be in the
+ * manifest with its size and a SHA-256, and the other way round. Throws `damaged`.
+ */
+export function piecesOf(record: Pick<BackupRecord, 'id' | 'parts'>, manifest: Manifest, jobs: number): RestorePiece[] {
+  const digests = digestsOf(record, manifest);
+  const total = record.parts.reduce((sum, part) => sum + part.storedBytes, 0);
+  const wanted = Math.min(MOST_BYTES, Math.max(LEAST_BYTES, Math.ceil(total / (jobs * PIECES_PER_JOB))));
+  const pieces = record.parts.flatMap((part) => cutPart(part, wanted, digests, record.id));
+  if (digests.size > 0) {
+    const [missing = ''] = digests.keys();
+    throw disagree(record.id, `${shown(missing)} is in the manifest and in no part`);
+  }
+  return pieces.sort((a, b) => b.plainBytes - a.plainBytes);
+}
+
+type Digests = Map<string, { size: number; sha256: string }>;
+
+function digestsOf({ id }: Pick<BackupRecord, 'id'>, manifest: Manifest): Digests {
+  const digests: Digests = new Map();
+  for (const { path, size, checksum } of manifest.files) {
+    if (checksum?.algorithm !== 'SHA256') throw disagree(id, `${shown(pathKey(path))} has no SHA-256 in the manifest`);
+    digests.set(pathKey(path), { size, sha256: checksum.hex });
+  }
+  return digests;
+}
+
+function cutPart(part: PartRecord, wanted: number, digests: Digests, id: string): RestorePiece[] {
+  const pieces: RestorePiece[] = [];
+  let open: { frames: FrameRecord[]; storedBytes: number } = { frames: [], storedBytes: 0 };
+  const close = (ends: boolean): void => {
+    if (open.frames.length > 0) pieces.push(pieceOf(part.number, open.frames, ends, digests, id));
+    open = { frames: [], storedBytes: 0 };
+  };
+  for (const frame of part.frames) {
+    if (open.frames.length > 0 && open.storedBytes + frame.storedBytes > wanted) close(false);
+    open.frames.push(frame);
+    open.storedBytes += frame.storedBytes;
+  }
+  close(true);
+  return pieces;
+}
+
+function pieceOf(
+  part: number,
+  frames: readonly FrameRecord[],
+  ends: boolean,
+  digests: Digests,
+  id: string,
+): RestorePiece {
+  const files = frames.flatMap((frame) =>
+    frame.files.map(({ path, size }) => {
+      const key = pathKey(path);
+      const known = digests.get(key);
+      if (known === undefined) throw disagree(id, `${shown(key)} is in a part and not in the manifest`);
+      if (known.size !== size)
+        throw disagree(id, `${shown(key)} has ${size} bytes in a part, ${known.size} in the manifest`);
+      digests.delete(key);
+      return { path, size, sha256: known.sha256 };
+    }),
+  );
+  const sum = (pick: (frame: FrameRecord) => number): number => frames.reduce((total, frame) => total + pick(frame), 0);
+  return {
+    part,
+    offset: frames[0]?.offset ?? 0,
+    storedBytes: sum((frame) => frame.storedBytes),
+    plainBytes: sum((frame) => frame.plainBytes),
+    files,
+    ends,
+  };
+}
+
+/** No path of text contains a zero byte. */
+function pathKey(path: string | Uint8Array): string {
+  return typeof path === 'string' ? path : `\0${Buffer.from(path).toString('hex')}`;
+}
+
+function shown(key: string): string {
+  return key.startsWith('\0') ? key.slice(1, 200) : key.slice(0, 200);
+}
+
+function disagree(id: string, detail: string): WalholdError {
+  return new WalholdError('damaged', `the record and the manifest of backup ${id} do not agree`, {
+    detail,
+    hint: 'Restore another backup, or see "walhold verify".',
+  });
+}
