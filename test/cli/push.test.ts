@@ -10,7 +10,7 @@ import { nameOf, segmentBytes } from '../support/made-segments.ts';
 import { Place } from '../support/place.ts';
 import { PretendCluster } from '../support/pretend-cluster.ts';
 import type { RunOptions, RunResult } from '../support/run.ts';
-import { storedWal } from '../support/stored-wal.ts';
+import { filedWal } from '../support/repository-files.ts';
 import { WalBuilder } from '../support/wal-builder.ts';
 
 let place: Place;
@@ -69,7 +69,7 @@ describe('a push', () => {
     for (const name of ['00000002.history', `${nameOf(5)}.00000028.backup`, `${nameOf(5)}.partial`]) {
       expect(await push(`pg_wal/${name}`)).toMatchObject({ status: 0, stderr: '' });
     }
-    expect(await storedWal(repository)).toEqual(
+    expect(await filedWal(repository)).toEqual(
       [
         '00000002.history.zst',
         `${nameOf(5)}.00000028.backup.zst`,
@@ -88,7 +88,7 @@ describe('a push', () => {
       await cluster.put(walPath, bytes);
       expect(await push(walPath)).toMatchObject({ status: 0, stderr: '' });
     }
-    expect(await storedWal(repository)).toHaveLength(2);
+    expect(await filedWal(repository)).toHaveLength(2);
   });
 
   it('takes a .partial whose pages are what a recycled file left, with a warning', async () => {
@@ -246,7 +246,7 @@ describe("another cluster's repository", () => {
     expect(result.status).toBe(1);
     expect(result.stderr).toContain(`system identifier is 99, the repository's is ${SYSTEM_ID}`);
     expect(result.stderr).toContain('pg_upgrade');
-    expect(await storedWal(repository)).toEqual([`${nameOf(5)}.zst`]);
+    expect(await filedWal(repository)).toEqual([`${nameOf(5)}.zst`]);
   });
 });
 
@@ -283,7 +283,7 @@ describe('several repositories', () => {
 
   it('all hold the file when it succeeds', async () => {
     expect(await both(await cluster.putSegment(5))).toMatchObject({ status: 0, stderr: '' });
-    expect(await storedWal(repository)).toEqual(await storedWal(`${repository}2`));
+    expect(await filedWal(repository)).toEqual(await filedWal(`${repository}2`));
   });
 
   it('are all tried, the error names who failed and who holds it, and the next try only adds what is missing', async () => {
@@ -301,7 +301,7 @@ describe('several repositories', () => {
     await writeFile(join(`${repository}2`, 'walhold.json'), await readFile(join(repository, 'walhold.json')));
     expect(await both(walPath)).toMatchObject({ status: 0, stderr: '' });
     expect((await stat(objectOf(nameOf(6)), { bigint: true })).ctimeNs).toBe(before.ctimeNs);
-    expect(await storedWal(`${repository}2`)).toEqual([`${nameOf(6)}.zst`]);
+    expect(await filedWal(`${repository}2`)).toEqual([`${nameOf(6)}.zst`]);
     expect(await readdir(join(cluster.path, 'pg_wal/pgsql_tmp.walhold'))).not.toContain('push-error.json');
   });
 });
