@@ -19,7 +19,8 @@ export function answerOf(error: unknown): S3Answer | undefined {
   const inner = error instanceof WalholdError ? error.cause : error;
   if (!(inner instanceof Error)) return undefined;
   const { $metadata, $response } = inner as Partial<SdkError>;
-  if ($metadata?.httpStatusCode === undefined) return undefined;
+  // A connection that breaks while the SDK reads a refusal leaves its status, and no reason: nothing can be concluded from it.
+  if ($metadata?.httpStatusCode === undefined || systemCode(inner) !== undefined) return undefined;
   const named = inner.name === 'Error' || PLACEHOLDERS.has(inner.name) || /^\d+$/.test(inner.name) ? '' : inner.name;
   const { Code, Region } = inner as Partial<SdkError>;
   const headers = $response?.headers ?? {};

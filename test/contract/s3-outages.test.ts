@@ -69,6 +69,16 @@ describe('an S3 store in an outage', () => {
     expect(at.bucket.current('repo/new')?.bytes?.equals(content)).toBe(true);
   });
 
+  it('concludes nothing from a refusal that is cut off before it gives its reason', async () => {
+    await using at = await prepared();
+    for (const call of ['stat', 'open'] as const) {
+      at.fake.fail(cutsBody(20), { operation: 'GetObject' });
+      await expect(at.once[call]('none', { signal })).rejects.toMatchObject({ code: 'unreachable' });
+    }
+    at.fake.fail(cutsBody(20), { operation: 'GetObject', times: 3 });
+    expect(await at.retrying.open('none', { signal })).toBeUndefined();
+  });
+
   it('says unreachable when nothing listens', async () => {
     const at = await prepared();
     await at.fake[Symbol.asyncDispose]();

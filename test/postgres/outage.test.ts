@@ -4,7 +4,7 @@ import { archivedCluster, type Archived, type ArchivedOptions } from '../support
 import { archiveEverything, failedPushes, readyFiles, switchWal, waitUntilArchived } from '../support/archiving.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { CHOSEN_MAJORS } from '../support/effort.ts';
-import { answers, hangs, meanwhile, type Fault } from '../support/fake-s3-faults.ts';
+import { answers, asUsual, hangs, type Fault } from '../support/fake-s3-faults.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
 import { fingerprint } from '../support/fingerprint.ts';
 import { restoreCommand } from '../support/hook.ts';
@@ -203,8 +203,7 @@ async function interruptedRecovery(
     await archiveEverything(cluster);
   }
   await recoverFromArchive(copy, { config });
-  const nothing = (): void => {};
-  fake.fail(meanwhile(nothing), { times: REQUESTS_BEFORE_OUTAGE });
+  fake.fail(asUsual, { times: REQUESTS_BEFORE_OUTAGE });
   beginOutage(fake, fault);
   const all = stack.move();
   return { original, copy, [Symbol.asyncDispose]: async () => await all.disposeAsync() };

@@ -13,7 +13,7 @@ export async function checkAllPages(cluster: Cluster): Promise<{ pages: number; 
   const bad: string[] = [];
   for (const top of ['base', 'global']) {
     const entries = await readdir(join(cluster.dataDir, top), { recursive: true, withFileTypes: true });
-    for (const entry of entries.filter(({ name }) => RELATION.test(name))) {
+    for (const entry of entries.filter((one) => one.isFile() && RELATION.test(one.name))) {
       const path = join(entry.parentPath, entry.name);
       const bytes = await readFile(path);
       pages += Math.floor(bytes.length / PAGE_BYTES);

@@ -1,8 +1,7 @@
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
 import { s3ServerProgram } from '../../scripts/test-servers.ts';
 import { adminClient } from './bucket.ts';
-import { runOk } from './run.ts';
-import { serverUser } from '../../scripts/server-user.ts';
+import { run } from './run.ts';
 import type { S3Access, S3Server } from './s3-server.ts';
 
 /** A statement of an IAM policy, as documents show it. */
@@ -20,7 +19,8 @@ export async function makeUser(server: S3Server, name: string): Promise<S3Access
   const admin = ['admin', '--access', accessKey, '--secret', secretKey, '--endpoint-url', endpoint, '--region', region];
   const user = { endpoint, region, accessKey: name, secretKey: `secret-of-${name}` };
   const options = ['--access', user.accessKey, '--secret', user.secretKey, '--role', 'user'];
-  await runOk(serverUser(), [program, ...admin, 'create-user', ...options]);
+  const made = await run([program, ...admin, 'create-user', ...options]);
+  if (made.status !== 0) throw new Error(`could not make user ${name}: ${made.stdout}${made.stderr}`);
   return user;
 }
 
