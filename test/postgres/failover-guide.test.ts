@@ -11,7 +11,7 @@ const { hasClients } = await findPostgres();
 
 describe.skipIf(!hasClients)('RECOVERY.md on a failover with the old primary behind', () => {
   test('wal push closes the hole, and the old primary follows', async () => {
-    await using old = await Guide.start({ name: 'old-primary' });
+    await using old = await Guide.start({ name: 'old-primary', settings: { wal_keep_size: '1GB' } });
     await old.cluster.query('create table orders as select generate_series(1, 5000) as id');
     await old.backUp();
     await using standby = await makeStandby(old.cluster, { streaming: true, name: 'new-primary' });
@@ -23,8 +23,9 @@ describe.skipIf(!hasClients)('RECOVERY.md on a failover with the old primary beh
     expect(await gapsOf(old)).toEqual([{ timeline: 1, first: unarchived[0], last: unarchived.at(-1) }]);
 
     const next = new Guide(standby, old.repository, old.config);
-    const push = blocksFor(import.meta.url, 'push');
-    await next.run(push);
+    const missing = await next.attempt(blocksFor(import.meta.url, 'missing'));
+    expect(missing).toMatchObject({ status: 1, stdout: `${unarchived.join('\n')}\n` });
+    await next.run(blocksFor(import.meta.url, 'push'));
     expect(await gapsOf(old)).toEqual([]);
 
     await next.run(blocksFor(import.meta.url, 'rewind'), {

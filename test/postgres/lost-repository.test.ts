@@ -23,7 +23,7 @@ describe.skipIf(!hasClients)('RECOVERY.md on a lost repository', () => {
     await cluster.kill9();
     await cluster.runOk(['sh', '-c', 'chmod -R u+w "$2"; rm -r "$1" "$2"', 'sh', cluster.dataDir, repository]);
 
-    await guide.run(blocksFor(import.meta.url), { '/mnt/second/main': second(repository) });
+    await guide.run(blocksFor(import.meta.url));
     await waitFor(async () => (await guide.queryAt(5432, 'select 1 where not pg_is_in_recovery()')).length === 1, {
       what: 'the end of recovery',
     });
