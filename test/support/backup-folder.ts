@@ -31,7 +31,8 @@ export async function recordOf(archived: Pick<Archived, 'repository'>, id: strin
 
 /** The ids of whatever lies under `backup/`, begun or complete. */
 export async function begunBackups({ repository }: Pick<Archived, 'repository'>): Promise<string[]> {
-  return (await readdir(join(repository, 'backup')).catch(() => [])).toSorted();
+  const names = await readdir(join(repository, 'backup')).catch((): string[] => []);
+  return names.toSorted();
 }
 
 /** What `tar` and `zstd` make of a backup, without walhold: a new folder in the cluster's place. */

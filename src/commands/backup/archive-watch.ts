@@ -1,10 +1,9 @@
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { WalholdError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { missingSegments } from '../../repository/required-wal.ts';
+import { isArchived } from '../../server/archive-status.ts';
 
 export interface ArchiveWatch {
   repositories: readonly Repository[];
@@ -30,7 +29,7 @@ export async function waitForSegments(names: readonly string[], timeoutMs: numbe
   let sayAt = clock.now() + SAY_MS;
   let left = new Map(watch.repositories.map((one) => [one, [...names]]));
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    left = await stillMissing(left, 0, watch);
+    left = await stillMissing(left, watch);
     if (left.size === 0) return;
     const now = clock.now();
     if (now >= until) throw tooLate(left, timeoutMs);
@@ -43,14 +42,13 @@ export async function waitForSegments(names: readonly string[], timeoutMs: numbe
 }
 
 /**
- * While the files are copied: the segment before the backup, which its start completed, shows early whether the server archives into
- * these repositories. Returns when all hold it, or on the signal. `since`: what was archived before counts for nothing, by the clock
- * of this machine. Throws as `waitForSegments`.
+ * While the files are copied: a segment that was not archived before shows early whether the server archives into these
+ * repositories. Returns when all hold it. Throws as `waitForSegments`, but not for the time it takes.
  */
-export async function watchArchiving(name: string, since: number, watch: ArchiveWatch): Promise<void> {
+export async function watchArchiving(name: string, watch: ArchiveWatch): Promise<void> {
   let left = new Map(watch.repositories.map((one) => [one, [name]]));
-  while (!watch.signal.aborted) {
-    left = await stillMissing(left, since, watch);
+  for (;;) {
+    left = await stillMissing(left, watch);
     if (left.size === 0) return;
     await watch.clock.sleep(LONGEST_PAUSE_MS, watch.signal);
   }
@@ -58,24 +56,16 @@ export async function watchArchiving(name: string, since: number, watch: Archive
 
 type Missing = Map<Repository, string[]>;
 
-async function stillMissing(before: Missing, since: number, watch: ArchiveWatch): Promise<Missing> {
+async function stillMissing(before: Missing, { dataDirectory, signal }: ArchiveWatch): Promise<Missing> {
   const after: Missing = new Map();
   for (const [repository, names] of before) {
     // Asked before the repository: what is archived by now must be there then.
-    const archived = names.find((name) => isArchived(watch.dataDirectory, name, since));
-    const missing = await missingSegments(repository.store, names, { signal: watch.signal });
+    const archived = dataDirectory === undefined ? undefined : names.find((name) => isArchived(dataDirectory, name));
+    const missing = await missingSegments(repository.store, names, { signal });
     if (archived !== undefined && missing.includes(archived)) throw notArchivedHere(archived, repository);
     if (missing.length > 0) after.set(repository, missing);
   }
   return after;
-}
-
-function isArchived(dataDirectory: string | undefined, name: string, since: number): boolean {
-  if (dataDirectory === undefined) return false;
-  const path = join(dataDirectory, 'pg_wal/archive_status', `${name}.done`);
-  const stats = statSync(path, { throwIfNoEntry: false });
-  // The server renames NAME.ready, which sets the time of the last change of status.
-  return stats !== undefined && stats.ctimeMs >= since;
 }
 
 function notArchivedHere(name: string, repository: Repository): WalholdError {

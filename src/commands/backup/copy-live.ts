@@ -4,6 +4,7 @@ import type { Lsn } from '../../postgres/lsn.ts';
 import { timelineId, type TimelineId } from '../../postgres/timeline.ts';
 import { segmentName, segnoOfLsn } from '../../postgres/wal-name.ts';
 import type { BackupId } from '../../repository/layout.ts';
+import { unarchivedSegments } from '../../server/archive-status.ts';
 import { startBackup, stopBackup, type StartedBackup, type StoppedBackup } from '../../server/backup-mode.ts';
 import type { DataDirectory } from '../../server/walk-data.ts';
 import { watchArchiving } from './archive-watch.ts';
@@ -42,7 +43,7 @@ export async function copyLive(
 ): Promise<LiveCopy> {
   const { context, source } = run;
   const { session, facts, dataDirectory } = source;
-  const since = context.clock.now();
+  const unarchived = facts.inRecovery ? new Set<string>() : unarchivedSegments(dataDirectory);
   context.log.info(
     `backup ${id}: waiting for a checkpoint${options.fast ? '' : ' (--checkpoint=fast makes it at once)'}`,
   );
@@ -52,7 +53,9 @@ export async function copyLive(
   const over = new AbortController();
   const signal = AbortSignal.any([run.signal, session.lost, failed.signal]);
   const live: BackupRun = { ...run, signal };
-  const watch = watchBefore(live, started.startLsn, since, over.signal).catch((error: unknown) => failed.abort(error));
+  const watch = watchBefore(live, started.startLsn, unarchived, over.signal).catch((error: unknown) =>
+    failed.abort(error),
+  );
   try {
     const already = new Set(options.copied.paths());
     const { tablespaces, badPages } = await copyData(live, id, { ...options, already });
@@ -67,16 +70,23 @@ export async function copyLive(
   }
 }
 
-/** The segment before the start, which the start has just completed, tells whether this server archives into the repositories. */
-async function watchBefore(run: BackupRun, startLsn: Lsn, since: number, over: AbortSignal): Promise<void> {
+/** The segment before the start, which the start has just ended, tells whether this server archives into the repositories. */
+async function watchBefore(
+  run: BackupRun,
+  startLsn: Lsn,
+  unarchived: ReadonlySet<string>,
+  over: AbortSignal,
+): Promise<void> {
   const { facts, control, dataDirectory } = run.source;
   const segno = segnoOfLsn(startLsn, control.segmentBytes) - 1n;
-  if (facts.inRecovery || segno < 1n) return;
+  if (segno < 0n) return;
   const name = segmentName(timelineId(facts.checkpoint.timeline), segno, control.segmentBytes);
+  // Archived before, it tells of other settings, perhaps.
+  if (!unarchived.has(name)) return;
   const signal = AbortSignal.any([run.signal, over]);
   const { repositories, context } = run;
   try {
-    await watchArchiving(name, since, { ...context, repositories, dataDirectory, signal });
+    await watchArchiving(name, { ...context, repositories, dataDirectory, signal });
   } catch (error) {
     if (!signal.aborted) throw error;
   }
