@@ -14,6 +14,7 @@ import {
   waitsFor,
   type Fault,
 } from '../support/fake-s3-faults.ts';
+import { tag, xml } from '../support/fake-s3-messages.ts';
 import type { Operation } from '../support/fake-s3-routes.ts';
 import { FAKE_PART_BYTES, fakeWithStores } from '../support/fake-s3-store.ts';
 

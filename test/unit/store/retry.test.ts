@@ -92,6 +92,23 @@ describe('a retry policy', () => {
     await refused;
   });
 
+  it('tells it also when the deadline cuts a try that hangs', async () => {
+    const clock = new ManualClock();
+    const controller = new AbortController();
+    let calls = 0;
+    const attempt = (): Promise<string> => {
+      calls += 1;
+      return calls === 1 ? Promise.reject(down()) : new Promise(() => undefined);
+    };
+    const run = policyWith(clock).run('look at x', attempt, { signal: controller.signal });
+    const detail = 'connection refused (1 try in 2 s)';
+    const refused = expect(run).rejects.toMatchObject({ code: 'unreachable', detail });
+    await clock.advance(2000);
+    expect(calls).toBe(2);
+    controller.abort(new WalholdError('deadline', 'out of time'));
+    await refused;
+  });
+
   it('ends with the reason when told to stop, at once', async () => {
     const clock = new ManualClock();
     const controller = new AbortController();
