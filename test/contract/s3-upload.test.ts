@@ -216,11 +216,19 @@ describe('a stream sent to S3 in parts', () => {
     }
   });
 
-  it('is refused by a server whose answers are not those of S3', async () => {
+  it('takes no completion without an ETag for success', async () => {
     await using at = await fakeWithStores();
-    at.fake.fail(says({ status: 200, body: Buffer.from('<html>hello</html>') }), {
-      operation: 'CreateMultipartUpload',
-    });
-    await expect(create(at.once)).rejects.toMatchObject({ name: 'WalholdError' });
+    const body = xml('CompleteMultipartUploadResult', tag('Key', 'repo/part'));
+    at.fake.fail(says({ status: 200, body }), { operation: 'CompleteMultipartUpload' });
+    await expect(create(at.once)).rejects.toMatchObject({ code: 'store-rejected' });
+  });
+
+  it.each<Operation>([...STEPS, 'PutObject'])('takes no page of a proxy for the success of %s', async (operation) => {
+    await using at = await fakeWithStores();
+    at.fake.fail(says({ status: 200, body: Buffer.from('<html>hello</html>') }), { operation });
+    const bytes = operation === 'PutObject' ? small : content;
+    await expect(create(at.once, bytes)).rejects.toMatchObject({ name: 'WalholdError' });
+    expect(at.fake.allFaultsMet).toBe(true);
+    expect(at.bucket.keys).toEqual([]);
   });
 });
