@@ -19,9 +19,14 @@ export interface Hook {
   run(words: readonly string[], context: HookContext): Promise<Ending>;
 }
 
+/** How long a call that is told to stop may tidy up. */
+const STOPPING_MS = 500;
+
 /** Runs one of PostgreSQL's two commands to its end. Never returns. */
 export async function runHook(hook: Hook): Promise<never> {
   const signal = stopSignal();
+  // What does not listen (a system call on a dead disk) is left behind.
+  signal.addEventListener('abort', () => setTimeout(() => endAs('stopped'), STOPPING_MS), { once: true });
   let log = textLog(hook.program, 'info', writeLine);
   try {
     const argv = process.argv.slice(2);

@@ -1,23 +1,24 @@
-import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { temporaryName } from '../base/durable.ts';
 import { ioError, systemCode } from '../base/errors.ts';
+import { makeSpoolDirectory } from '../spool/spool.ts';
 
 /**
  * Puts the content under `target` by one rename, all of it or nothing. Not fsynced: PostgreSQL makes durable what it keeps
- * (KeepFileRestoredFromArchive, access/transam/xlogarchive.c) and asks again for the rest after a crash. `directory`: for the
+ * (KeepFileRestoredFromArchive, access/transam/xlogarchive.c) and asks again for the rest after a crash. `spool`: for the
  * temporary file, so that a call that is killed leaves its litter there; beside the target where there is none or it lies on another
  * filesystem. Throws `io`.
  */
-export async function installFile(plain: Buffer, target: string, directory: string | undefined): Promise<void> {
+export async function installFile(plain: Buffer, target: string, spool: string | undefined): Promise<void> {
   try {
-    if (directory === undefined) await installVia(dirname(target), plain, target);
+    if (spool === undefined) await installVia(dirname(target), plain, target);
     else {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      await installVia(directory, plain, target);
+      await makeSpoolDirectory(spool);
+      await installVia(spool, plain, target);
     }
   } catch (error) {
-    if (directory !== undefined && systemCode(error) !== undefined && !isFinal(error)) {
+    if (spool !== undefined && systemCode(error) !== undefined && !isFinal(error)) {
       return installFile(plain, target, undefined);
     }
     throw ioError(`could not write ${target}`, error);

@@ -28,7 +28,7 @@ export interface WaitOptions {
 }
 
 /** What a call may take whose budget is spent: all of it stays under 2 s. */
-const PROBE_MS = 1200;
+const PROBE_MS = 1000;
 /** A server that has the file itself need not wait long for ours. */
 const LOCAL_MS = 2000;
 const GRACE_PAUSE_MS = 1000;

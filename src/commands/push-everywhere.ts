@@ -15,7 +15,7 @@ const QUICK_MS = 4000;
 
 /**
  * Stores the file in all repositories at the same time and returns when each holds it. All are tried whatever happens to one; the
- * error names those that failed and those that hold the file.
+ * error names those that failed and those that hold the file. The context's signal carries the deadline of the whole.
  */
 export async function pushEverywhere(wal: PreparedWal, spool: Spool, context: HookContext): Promise<void> {
   const { config, clock, random, log } = context;
@@ -58,8 +58,7 @@ async function pushToOne(
   const { config, clock, log, by } = context;
   const place = placeText(repository.settings);
   const outage = await readPushOutage(spool, place, clock.now());
-  using whole = deadlineAfter(config.pushTimeoutMs, clock, context.signal);
-  using quick = deadlineAfter(outage === undefined ? config.pushTimeoutMs : QUICK_MS, clock, whole.signal);
+  using quick = deadlineAfter(outage === undefined ? config.pushTimeoutMs : QUICK_MS, clock, context.signal);
   let stage: PushOutage['stage'] = 'reach';
   try {
     const known = await isKnownRepository(spool, place, wal.systemId);

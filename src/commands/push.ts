@@ -1,21 +1,39 @@
 /** `archive_command`: one WAL file into every repository. */
 import { basename, resolve } from 'node:path';
-import { WalholdError } from '../base/errors.ts';
+import { hasCode, WalholdError } from '../base/errors.ts';
 import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
 import { prepareWal } from '../repository/wal-object.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
+import { abortable } from '../store/abortable.ts';
+import { deadlineAfter } from './deadline.ts';
 import type { HookContext } from './hook-context.ts';
 import { openLocalCluster } from './local-cluster.ts';
 import { pushEverywhere } from './push-everywhere.ts';
 import { readWalFile } from './read-wal-file.ts';
 
+/** After its deadline the stores' own failures are waited for a little: they say more. */
+const LAST_WORDS_MS = 500;
+
 /**
  * Returns when the file at `walPath` (`%p`) is durable in every configured repository, or its identical content already was. Throws
- * whatever stands against that.
+ * whatever stands against that, at the latest when `push_timeout` is over: a server that shuts down waits for this call.
  */
 export async function push(walPath: string, context: HookContext): Promise<void> {
-  const { config, log, clock, by } = context;
   const file = walFileAt(walPath);
+  const { pushTimeoutMs } = context.config;
+  using stores = deadlineAfter(pushTimeoutMs, context.clock, context.signal);
+  // A local disk that hangs answers to no signal.
+  using whole = deadlineAfter(pushTimeoutMs + LAST_WORDS_MS, context.clock, context.signal);
+  try {
+    await abortable(whole.signal, pushFile(file, walPath, { ...context, signal: stores.signal }));
+  } catch (error) {
+    if (!hasCode(error, 'deadline')) throw error;
+    throw new WalholdError('deadline', `could not store ${file.name} in time`, { detail: error.message, cause: error });
+  }
+}
+
+async function pushFile(file: WalFile, walPath: string, context: HookContext): Promise<void> {
+  const { config, log, clock, by } = context;
   const local = await openLocalCluster(walPath, context, { useSpool: true });
   try {
     const plain = await readWalFile(resolve(context.workingDirectory, walPath));

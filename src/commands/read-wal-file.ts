@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ioError, WalholdError } from '../base/errors.ts';
 
@@ -7,7 +8,8 @@ const MOST_BYTES = 1024 ** 3;
 /** The whole file, read once. Throws `io`, or `refused` for anything but a regular file whose size stays as it is. */
 export async function readWalFile(path: string): Promise<Buffer> {
   try {
-    const handle = await open(path, 'r');
+    // Without waiting: a pipe under the name would never open.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const before = await handle.stat();
       if (!before.isFile()) throw new WalholdError('refused', `could not store ${path}: it is not a regular file`);

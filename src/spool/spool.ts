@@ -72,7 +72,7 @@ export async function openSpool(path: string, log: Log, now: number): Promise<Sp
     async write(name, fields, durability) {
       const text = `${JSON.stringify(fields)}\n`;
       try {
-        await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
+        await makeSpoolDirectory(path);
         if (durability === 'durable') await replaceDurably(file(name), text, MODE);
         else await replace(path, file(name), text);
         there.add(name);
@@ -90,6 +90,18 @@ export async function openSpool(path: string, log: Log, now: number): Promise<Sp
       there.delete(name);
     },
   };
+}
+
+/**
+ * The spool's own level only, private. Node's `mkdir -p` is no choice: where a parent says ENOENT to everything, as `/proc` does, it
+ * never returns.
+ */
+export async function makeSpoolDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
 }
 
 async function readFields(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
