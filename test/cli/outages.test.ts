@@ -32,10 +32,14 @@ afterEach(async () => {
   await place[Symbol.asyncDispose]();
 });
 
-const settings = (): string[] => [
-  ...['--repo', 's3://bucket/cluster', '--s3-endpoint', fake.endpoint, '--s3-path-style', 'on'],
-  ...['--s3-region', fake.region, '--gap-grace', '0'],
-];
+const settings = (): string[] =>
+  Object.entries({
+    '--repo': 's3://bucket/cluster',
+    '--s3-endpoint': fake.endpoint,
+    '--s3-path-style': 'on',
+    '--s3-region': fake.region,
+    '--gap-grace': '0',
+  }).flat();
 const call = async (hook: 'walhold-push' | 'walhold-fetch', words: readonly string[]): Promise<RunResult> =>
   await callHook(hook, cluster, [...settings(), ...words], {
     env: { AWS_ACCESS_KEY_ID: fake.accessKey, AWS_SECRET_ACCESS_KEY: fake.secretKey },
