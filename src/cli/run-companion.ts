@@ -4,6 +4,7 @@ import { oneLine, textLog } from '../base/log.ts';
 import { VERSION } from '../base/version.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { addBackupCommand } from './commands/backup.ts';
+import { addCheckCommand } from './commands/check.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addListCommand } from './commands/list.ts';
 import { addRestoreCommand } from './commands/restore.ts';
@@ -22,6 +23,7 @@ const COMMANDS: readonly ((companion: Companion) => void)[] = [
   addBackupCommand,
   addRestoreCommand,
   addListCommand,
+  addCheckCommand,
   addStatusCommand,
   addVerifyCommand,
   addWalCommand,

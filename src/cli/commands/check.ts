@@ -1,0 +1,24 @@
+import {
+  withCommonOptions,
+  withServerOptions,
+  type CommonOptions,
+  type Companion,
+  type ServerFlags,
+} from '../companion.ts';
+
+export function addCheckCommand({ program, run }: Companion): void {
+  const command = program
+    .command('check')
+    .description(
+      'check everything that must be true before trusting it: server, commands, repositories, a segment on its way',
+    );
+  withServerOptions(withCommonOptions(command, 'reads'))
+    .option('--json', 'print JSON')
+    .action(async (options: CommonOptions & ServerFlags & { json?: boolean }) => {
+      await run(options, async (context) => {
+        const { check } = await import('../../commands/check.ts');
+        const { pgdata, dbname, json = false } = options;
+        return await check(context, { pgdata, dbname, json });
+      });
+    });
+}

@@ -1,0 +1,74 @@
+/** The configured command lines must fail where they cannot succeed: an empty launcher, or a missing one behind `;`, would not. */
+import { fillPlaceholders } from '../../postgres/hook-command.ts';
+import { runHookLine, type HookRun } from '../../server/run-hook.ts';
+import type { CommandContext } from '../command-context.ts';
+import { failedLook, item, notChecked, type CheckItem } from './check-item.ts';
+
+/** No file of PostgreSQL's has such a name, and none lies at such a path. */
+const IMPOSSIBLE = 'walhold-check-impossible';
+
+interface HookInput {
+  settings: ReadonlyMap<string, string> | undefined;
+  dataDirectory: string | undefined;
+  /** The postmaster's process. */
+  pid: number | undefined;
+}
+
+export async function hookChecks(context: CommandContext, input: HookInput): Promise<CheckItem[]> {
+  const items = [await hookCheck(context, input, 'archive_command')];
+  // A primary needs none.
+  if ((input.settings?.get('restore_command') ?? '') !== '') {
+    items.push(await hookCheck(context, input, 'restore_command'));
+  }
+  return items;
+}
+
+async function hookCheck(
+  context: CommandContext,
+  { settings, dataDirectory, pid }: HookInput,
+  setting: 'archive_command' | 'restore_command',
+): Promise<CheckItem> {
+  const name = `${setting} fails`;
+  const expected = 'an exit status from 1 to 125 for a file that cannot be';
+  const line = settings?.get(setting);
+  if (line === undefined) return notChecked(name, 'the setting is not known', expected, 'Name the server with -d.');
+  if (line === '') return notChecked(name, 'the setting is empty', expected);
+  if (dataDirectory === undefined)
+    return notChecked(name, 'the data directory is not known', expected, 'Name it with -D.');
+  const values = { p: `pg_wal/${IMPOSSIBLE}/${IMPOSSIBLE}`, f: IMPOSSIBLE, r: '000000010000000000000001' };
+  try {
+    const { clock, signal, environment } = context;
+    const run = await runHookLine(fillPlaceholders(line, values), dataDirectory, { pid, environment, clock, signal });
+    return setting === 'archive_command' ? judgeArchive(name, expected, run) : judgeRestore(name, run);
+  } catch (error) {
+    return failedLook(name, expected, error);
+  }
+}
+
+function judgeArchive(name: string, expected: string, { status, said }: HookRun): CheckItem {
+  if (status === undefined) return item(name, false, 'it did not end within a minute', expected, 'Run it by hand.');
+  if (status === 0) {
+    const hint =
+      'The server would take files for stored that are not: look at the command and at the program that it calls.';
+    return item(name, false, 'it ended with 0', expected, hint);
+  }
+  const ok = status <= 125;
+  const hint = ok ? undefined : `It cannot be run as the server runs it: ${said === '' ? 'look at its path' : said}.`;
+  return item(name, ok, `it ended with ${status}`, expected, hint);
+}
+
+/** walhold-fetch gives 200; of other commands only success would be wrong. */
+function judgeRestore(name: string, { status, said }: HookRun): CheckItem {
+  const expected = 'an exit status other than 0 for a file that cannot be';
+  if (status === undefined) return item(name, false, 'it did not end within a minute', expected, 'Run it by hand.');
+  const found = `it ended with ${status}`;
+  if (status === 0) return item(name, false, found, expected, 'Recovery would take what is not there for restored.');
+  if (status !== 126 && status !== 127) return item(name, true, found, expected);
+  return item(
+    name,
+    false,
+    found,
+    expected,
+    `It cannot be run as the server runs it: ${said === '' ? 'look at its path' : said}.`,
+  );
+}
