@@ -67,7 +67,7 @@ async function makeFolder(path: string): Promise<string> {
 }
 
 /** As PostgreSQL 15 writes it, with nothing in it but what tells one cluster from another. */
-function controlFile(systemId: bigint, segmentBytes: number): Buffer {
+export function controlFile(systemId: bigint, segmentBytes: number): Buffer {
   const file = Buffer.alloc(8192);
   file.writeBigUInt64LE(systemId, 0);
   file.writeUInt32LE(1300, 8);

@@ -4,7 +4,7 @@ import { ManifestWriter } from '../../src/postgres/backup-manifest.ts';
 import { timelineId } from '../../src/postgres/timeline.ts';
 import { segmentName, segnoBefore, segnoOfLsn } from '../../src/postgres/wal-name.ts';
 import { formatBackupRecord } from '../../src/repository/backup-record-format.ts';
-import type { BackupRecord, FrameRecord, PartRecord } from '../../src/repository/backup-record.ts';
+import type { BackupRecord, FrameRecord, PartRecord, TablespaceRecord } from '../../src/repository/backup-record.ts';
 import { commitKey, manifestKey, parseBackupId, partKey, type BackupId } from '../../src/repository/layout.ts';
 import { encodeObject } from '../../src/repository/object-codec.ts';
 import { formatTail } from '../../src/repository/object-head.ts';
@@ -21,10 +21,14 @@ export interface BackupOptions {
   timeline?: number;
   segmentBytes?: number;
   /** Each part's files; of the first two they share a frame. */
-  parts?: readonly Readonly<Record<string, string>>[];
+  parts?: readonly Contents[];
+  tablespaces?: readonly TablespaceRecord[];
 }
 
-const SMALL: readonly Readonly<Record<string, string>>[] = [
+/** Files by path. */
+export type Contents = Readonly<Record<string, string | Buffer>>;
+
+const SMALL: readonly Contents[] = [
   { PG_VERSION: '15\n', 'base/1/1259': 'a table'.repeat(500), 'base/1/empty': '' },
   { 'base/1/1247': 'another one'.repeat(2000), 'global/pg_control': 'x'.repeat(8192) },
 ];
@@ -53,12 +57,8 @@ export async function putBackup(
   return record;
 }
 
-function makePart(
-  id: BackupId,
-  number: number,
-  files: Readonly<Record<string, string>>,
-): { record: PartRecord; bytes: Buffer } {
-  const entries = Object.entries(files).map(([path, text]) => ({ path, content: Buffer.from(text) }));
+function makePart(id: BackupId, number: number, files: Contents): { record: PartRecord; bytes: Buffer } {
+  const entries = Object.entries(files).map(([path, text]) => ({ path, content: bytesOf(text) }));
   const frames: FrameRecord[] = [];
   const stored: Buffer[] = [];
   const plain = createHash('sha256');
@@ -115,11 +115,11 @@ function member(path: string, content: Buffer): { header: number; whole: Buffer 
   return { header: header.length, whole: Buffer.concat([header, content, Buffer.alloc(tarPadding(content.length))]) };
 }
 
-function manifestText(contents: readonly Readonly<Record<string, string>>[], options: BackupOptions): string {
+function manifestText(contents: readonly Contents[], options: BackupOptions): string {
   const writer = new ManifestWriter();
   let text = writer.head();
   for (const [path, content] of contents.flatMap((files) => Object.entries(files))) {
-    const bytes = Buffer.from(content);
+    const bytes = bytesOf(content);
     text += writer.file({ path, size: bytes.length, modifiedAt: 0, sha256: sha256(bytes) });
   }
   const timeline = timelineId(options.timeline ?? 1);
@@ -163,7 +163,7 @@ function recordOf(
       maxPreparedXacts: 0,
       maxLocksPerXact: 64,
     },
-    tablespaces: [],
+    tablespaces: options.tablespaces ?? [],
     walRequired: {
       first: segmentName(timeline, segnoOfLsn(startLsn, segmentBytes), segmentBytes),
       last: segmentName(timeline, segnoBefore(stopLsn, segmentBytes), segmentBytes),
@@ -179,6 +179,10 @@ function recordOf(
     settings: {},
     parts,
   };
+}
+
+function bytesOf(content: string | Buffer): Buffer {
+  return typeof content === 'string' ? Buffer.from(content) : content;
 }
 
 /** A position in a segment of 1 MiB. */

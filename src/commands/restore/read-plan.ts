@@ -28,12 +28,11 @@ export async function readPlan(
   const overview = await readOverview(repositories, { signal, jobs, walFrom: lowestStart });
   warnOfFailures(log, overview);
   const { backups, inventory, systemId } = overview;
-  if (inventory === undefined || backups.length === 0) {
-    throw new WalholdError('not-found', 'no backup is stored', {
-      hint: 'Take one with "walhold backup"; see "walhold list".',
-    });
-  }
   requireNamed(options.backup, overview);
+  if (inventory === undefined || backups.length === 0) {
+    const what = overview.damaged.length > 0 ? 'no backup that is stored can be trusted' : 'no backup is stored';
+    throw new WalholdError('not-found', what, { hint: 'Take one with "walhold backup"; see "walhold list".' });
+  }
   const times = storedSegmentTimes(overview.repositories, inventory, { signal, systemId });
   const plan = await planRestore(options, backups.map(restorable), { inventory, times });
   return { overview, inventory, plan };

@@ -28,6 +28,8 @@ const EARLY_SYNC_BYTES = 4 * 1024 * 1024;
 /** Nothing that a server owns is for others. */
 const FILE_BITS = 0o750;
 const DIRECTORY_BITS = 0o750;
+/** TABLESPACE_VERSION_DIRECTORY: `PG_15_202209061`. */
+const TABLESPACE_CONTENT = /^PG_[0-9]+_[0-9]+(?:\/|$)/;
 
 /**
  * The files that one thread makes. Each is new (nothing is ever overwritten or followed), and its bytes are compared with the
@@ -135,7 +137,12 @@ export class RestoredFiles {
     const [, oid, rest] = /^pg_tblspc\/([0-9]+)(?:\/(.*))?$/s.exec(path) ?? [];
     const moved = oid === undefined ? undefined : tablespaces.find((one) => one.oid === oid);
     if (moved === undefined) return below(this.#root, Buffer.from(path));
-    return rest === undefined ? Buffer.from(moved.path) : below(Buffer.from(moved.path), Buffer.from(rest));
+    if (rest === undefined) return Buffer.from(moved.path);
+    // The directory may be any that was empty: nothing but what a server looks for there may come into it.
+    if (!TABLESPACE_CONTENT.test(rest)) {
+      throw new WalholdError('damaged', `${path} is nothing that a tablespace holds`);
+    }
+    return below(Buffer.from(moved.path), Buffer.from(rest));
   }
 
   #ensure(path: Buffer): void {
