@@ -18,9 +18,11 @@ const TRIES = 5;
 async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
   const stop = new AbortController();
   const say = (message: FromThread): void => port.postMessage(message);
+  // oxlint-disable-next-line no-restricted-properties -- this is an entry, as those of src/cli are: it hands randomness in
+  const { random } = Math;
   const repositories = await openRepositories(input, {
     clock: systemClock,
-    random: Math.random,
+    random,
     log: SILENT,
     tries: TRIES,
   });

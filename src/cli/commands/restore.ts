@@ -40,7 +40,10 @@ export function addRestoreCommand({ program, run, settings }: Companion): void {
         const { restore } = await import('../../commands/restore.ts');
         const { environment, workingDirectory } = context;
         const options = parseRestoreOptions(flags, {
-          ...{ environment, workingDirectory, zone: hostZone, configFile: loadConfig(settings).configFile },
+          environment,
+          workingDirectory,
+          zone: hostZone,
+          configFile: loadConfig(settings).configFile,
           progress:
             flags.progress === true
               ? { write: (text) => void process.stderr.write(text), isTerminal: process.stderr.isTTY }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { reasonOf, WalholdError } from '../../base/errors.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
-import { parseBackupId } from '../../repository/layout.ts';
 import type { RestorePlan } from '../../repository/restore-plan.ts';
 import { piecesOf } from '../../repository/restore-pieces.ts';
 import { nameOf } from '../../repository/restore-way.ts';
@@ -50,13 +49,12 @@ export async function fillTarget(
   const begun = clock.now();
   const source = sourceOf(context, plan, found);
   const conf = confOf(context, options, plan, found);
-  const record = await readWholeRecord(source, backupIdOf(plan));
+  const record = await readWholeRecord(source, plan.backup.summary.id);
   const { manifest, bytes: manifestBytes } = await readManifest(source, record);
   const pieces = piecesOf(record, manifest, context.config.jobs);
   const readFirst = (): ReturnType<typeof readFirstEntry> => readFirstEntry(source, record);
-  const target = await prepareTarget({
-    ...{ record, dataDirectory, mappings: options.mappings, readFirstEntry: readFirst, ...host },
-  });
+  const { mappings } = options;
+  const target = await prepareTarget({ record, dataDirectory, mappings, readFirstEntry: readFirst, ...host });
   try {
     await writeFiles(context, options, { source, record, target, pieces });
     await completeTarget(target, record, manifestBytes, conf);
@@ -193,8 +191,4 @@ function confOf(
 function timelineSetting(options: RestoreOptions, plan: RestorePlan<RestorableBackup>): string {
   if (options.followsLatest) return 'latest';
   return plan.hasHistory ? String(plan.timeline) : 'current';
-}
-
-function backupIdOf({ backup }: RestorePlan<RestorableBackup>): NonNullable<ReturnType<typeof parseBackupId>> {
-  return backup.summary.id;
 }
