@@ -106,7 +106,6 @@ function extent(
   const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(got.ContentRange ?? '') ?? [];
   // Of an object without bytes some servers send the whole, which is the same.
   if (first === undefined && length === 0) return { size: 0, bytes: 0 };
-  if (first === undefined) throw notS3(what, 'range');
   const size = Number(total);
   const bytes = Number(last) - Number(first) + 1;
   const { from, to } = rangeBounds(size, range);

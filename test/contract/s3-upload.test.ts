@@ -136,6 +136,38 @@ describe('a stream sent to S3 in parts', () => {
     expect(at.bucket.keys).toEqual([]);
   });
 
+  it('lets go of its source at the first part that is refused', async () => {
+    await using at = await fakeWithStores();
+    at.fake.fail(answers(403, 'AccessDenied'), { operation: 'UploadPart' });
+    let taken = 0;
+    let ended = false;
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) {
+          await new Promise((resolve) => setImmediate(resolve));
+          taken += 10_000;
+          yield new Uint8Array(10_000);
+        }
+      } finally {
+        ended = true;
+      }
+    }
+    const creating = at.once.create('part', { kind: 'stream', chunks: endless() }, { signal });
+    await expect(creating).rejects.toMatchObject({ code: 'denied' });
+    const whenRefused = taken;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(taken).toBeLessThanOrEqual(whenRefused + 10_000);
+    expect(ended).toBe(true);
+  });
+
+  it('sends no empty part when the stream ends with one that is full', async () => {
+    await using at = await fakeWithStores();
+    const full = patternBytes(3 * FAKE_PART_BYTES);
+    expect(await create(at.once, full)).toBe('created');
+    expect(at.fake.requests.filter((asked) => asked === 'UploadPart')).toHaveLength(3);
+    expect(at.bucket.current('repo/part')?.bytes?.equals(full)).toBe(true);
+  });
+
   it('frees its parts when the source fails or the caller gives up', async () => {
     await using at = await fakeWithStores();
     const controller = new AbortController();
