@@ -11,7 +11,7 @@ import { segmentNumber, segmentStart, segnoOfLsn } from '../postgres/wal-name.ts
 import { readSegmentStart, type LocalWalFile, type PgWal } from './pg-wal.ts';
 
 export interface OwnWalInput {
-  wal: Pick<PgWal, 'files'>;
+  wal: Pick<PgWal, 'files' | 'ready' | 'done'>;
   /** Of the timeline that the server is on. */
   history: TimelineHistory;
   systemId: bigint;
@@ -37,10 +37,13 @@ export interface OwnSegment {
 
 /** Reads the first bytes of each segment that may be one. */
 export async function findOwnWal(input: OwnWalInput): Promise<OwnWal> {
-  const { history, written, segmentBytes } = input;
+  const { wal, history, written, segmentBytes } = input;
   const begun = await begunSegments(input);
   const newest = begun.at(-1);
-  const isComplete = ({ segno, timeline }: OwnSegment): boolean =>
+  const isComplete = ({ local, segno, timeline }: OwnSegment): boolean =>
+    // The server tells the archiver of complete ones only.
+    wal.ready.has(local.file.name) ||
+    wal.done.has(local.file.name) ||
     // A segment is written and fsynced whole before the next one is begun.
     (newest !== undefined && segno < newest.segno) ||
     timeline !== history.timeline ||
