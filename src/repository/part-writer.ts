@@ -110,11 +110,12 @@ export class PartWriter {
     return { ...record, lastFrame };
   }
 
-  /** The second half of `finish`. */
+  /** The second half of `finish`. Also after a failure all uploads have ended when this throws. */
   async durable(): Promise<void> {
-    const results = await Promise.all(this.#uploads.map(({ done }) => done));
+    const results = await Promise.allSettled(this.#uploads.map(({ done }) => done));
     this.#throwFailure();
-    const taken = this.#target.stores[results.indexOf('exists')];
+    const at = results.findIndex((result) => result.status === 'fulfilled' && result.value === 'exists');
+    const taken = this.#target.stores[at];
     if (taken === undefined) return;
     throw new WalholdError('conflict', `could not store ${this.#target.key} in ${taken.url}: the name is taken`, {
       hint: 'Take the backup again: it gets another name.',

@@ -21,7 +21,7 @@ export interface FileCopierDeps {
 }
 
 /** Read at once. */
-const READ_BYTES = 2048 * 1024;
+const READ_BYTES = 1024 * 1024;
 /** A run of small files with their headers is put together in the same buffer. */
 const BUFFER_BYTES: number = READ_BYTES + 128 * 1024;
 

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { planUnits } from '../../../../src/commands/backup/plan-units.ts';
+
+const MB = 1024 * 1024;
+
+describe('the order of copying', () => {
+  it('is the largest first, each alone, then the small ones in runs, then directories', () => {
+    const files = [
+      { path: 'small-1', bytes: 10 },
+      { path: 'large', bytes: 5 * MB },
+      { path: 'small-2', bytes: 20 },
+      { path: 'largest', bytes: 900 * MB },
+    ];
+    expect(planUnits({ files, directories: ['base', 'global'] })).toEqual([
+      { kind: 'files', paths: ['largest'] },
+      { kind: 'files', paths: ['large'] },
+      { kind: 'files', paths: ['small-1', 'small-2'] },
+      { kind: 'directories', paths: ['base', 'global'] },
+    ]);
+  });
+
+  it('bundles small files up to about a megabyte, headers counted', () => {
+    const files = Array.from({ length: 3000 }, (_, i) => ({ path: `f${i}`, bytes: i % 2 === 0 ? 0 : 8192 }));
+    const units = planUnits({ files, directories: [] });
+    expect(units.flatMap(({ paths }) => paths)).toEqual(files.map(({ path }) => path));
+    expect(units.length).toBeGreaterThan(10);
+    expect(units.length).toBeLessThan(20);
+  });
+
+  it('is empty for nothing', () => {
+    expect(planUnits({ files: [], directories: [] })).toEqual([]);
+  });
+});
