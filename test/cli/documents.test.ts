@@ -101,6 +101,7 @@ test("Patroni's settings are those of postgresql.conf.sample", () => {
   const sample = readFileSync(join(ROOT, 'postgresql.conf.sample'), 'utf8');
   const shown = [...(block?.text ?? '').matchAll(/^ +(archive_\w+|wal_\w+|restore_command): (.+)$/gm)];
   expect(shown.length).toBeGreaterThan(3);
+  expect(block?.text).toContain('--archive-mode preserve'); // else a member made so does not archive once it leads
   for (const [, name, value = ''] of shown) {
     expect(sample).toMatch(new RegExp(`^${name} = '?${value.replaceAll('"', '')}'?(\\t|$)`, 'm'));
   }
