@@ -5,6 +5,7 @@ import { VERSION } from '../base/version.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { addBackupCommand } from './commands/backup.ts';
 import { addCheckCommand } from './commands/check.ts';
+import { addCompletionCommand } from './commands/completion.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addListCommand } from './commands/list.ts';
 import { addRestoreCommand } from './commands/restore.ts';
@@ -28,6 +29,7 @@ const COMMANDS: readonly ((companion: Companion) => void)[] = [
   addVerifyCommand,
   addWalCommand,
   addConfigCommand,
+  addCompletionCommand,
 ];
 
 export interface CompanionProcess {

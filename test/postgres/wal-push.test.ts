@@ -149,9 +149,8 @@ describe('wal push', () => {
     expect(nowhere.stderr).toContain('is not a data directory');
     const unnamed = await walhold(cluster, config, ['wal', 'push'], { cwd: '/' });
     expect(unnamed.status).toBe(2);
-    const wrong = await walhold(cluster, config, [
-      ...['wal', 'push', '-D', cluster.dataDir, '-d', other.cluster.connectionString],
-    ]);
+    const argv = ['wal', 'push', '-D', cluster.dataDir, '-d', other.cluster.connectionString];
+    const wrong = await walhold(cluster, config, argv);
     expect(wrong.stderr).toContain('different clusters');
     expect(wrong.status).toBe(1);
   });

@@ -2,8 +2,12 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { VERSION } from '../../../src/base/version.ts';
 import { callCompanion } from '../../support/companion-call.ts';
+import { run } from '../../support/run.ts';
 
-const COMMANDS = [['list'], ['wal'], ['wal', 'list'], ['wal', 'inspect'], ['config']];
+const COMMANDS = [
+  ...['backup', 'restore', 'list', 'check', 'status', 'verify', 'wal', 'config', 'completion'].map((name) => [name]),
+  ...['list', 'inspect', 'push'].map((name) => ['wal', name]),
+];
 
 describe('the companion', () => {
   it('prints the version of the package', async () => {
@@ -45,6 +49,9 @@ describe('the companion', () => {
     [['wal', 'inspect', '--repo', 'file:///x'], 'missing required argument', 'Try "--help"'],
     [['wal', 'inspect', 'x', '--repo', 'file:///x'], '"x" is not the name of a WAL file', 'Names are 24 hex digits'],
     [['wal', 'list', '--timeline', '0', '--repo', 'file:///x'], 'option "--timeline', ''],
+    [['status', '--json', '--prometheus', '--repo', 'file:///x'], 'option "--', ''],
+    [['completion', 'ksh'], 'command-argument value "ksh" is invalid', ''],
+    [['check', '-d', 'x=y', '--repo', 'file:///x'], 'connection parameter x is unknown', ''],
   ];
   it.each(mistakes)('refuses %j with one message, a hint and status 2', async (argv, message, hint) => {
     const { status, stdout, stderr } = await callCompanion(argv);
@@ -53,6 +60,19 @@ describe('the companion', () => {
     expect(lines.at(-1)).toContain(`walhold: hint: ${hint}`);
     expect(lines.filter((line) => line.includes(': error: '))).toHaveLength(1);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  it('completes every command and option in a real shell', async () => {
+    const { stdout } = await callCompanion(['completion', 'bash']);
+    const complete = async (...words: string[]): Promise<string[]> => {
+      const script = `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _walhold; echo "\${COMPREPLY[@]}"`;
+      const result = await run(['bash', '-c', script, 'bash', ...words]);
+      return result.stdout.trim().split(' ');
+    };
+    expect(await complete('walhold', 'ver')).toEqual(['verify']);
+    expect(await complete('walhold', '--repo', 'file:///x', 'wal', '')).toEqual(['list', 'inspect', 'push', '--help']);
+    expect(await complete('walhold', 'wal', 'list', '--tim')).toEqual(['--timeline']);
+    expect(await complete('walhold', 'list', '--s3-en')).toEqual(['--s3-endpoint']);
   });
 
   it('takes settings before and after the sub-command', async () => {
