@@ -8,8 +8,8 @@ import { VERSION } from '../base/version.ts';
 import type { HookContext } from '../commands/hook-context.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { loadConfig } from '../config/load.ts';
+import { callers } from './callers.ts';
 import { endAs, endSoonAs, type Ending } from './exit.ts';
-import { isAlive } from './is-alive.ts';
 import { stopSignal } from './stop-signals.ts';
 
 export interface Hook {
@@ -42,7 +42,7 @@ export async function runHook(hook: Hook): Promise<never> {
       clock: systemClock,
       random: Math.random,
       signal,
-      isAlive,
+      callers,
       workingDirectory: process.cwd(),
       by: `walhold ${VERSION} on ${hostname()}`,
     };

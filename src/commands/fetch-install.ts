@@ -4,33 +4,35 @@ import { temporaryName } from '../base/durable.ts';
 import { ioError, systemCode } from '../base/errors.ts';
 import { makeSpoolDirectory } from '../spool/spool.ts';
 
+export interface InstallOptions {
+  /** For the temporary file, so that a call that is killed leaves its litter there; without it, beside the target. */
+  spool: string | undefined;
+  /** Throws to leave everything as it was. */
+  beforeRename: () => void;
+}
+
 /**
  * Puts the content under `target` by one rename, all of it or nothing. Not fsynced: PostgreSQL makes durable what it keeps
- * (KeepFileRestoredFromArchive, access/transam/xlogarchive.c) and asks again for the rest after a crash. `spool`: for the
- * temporary file, so that a call that is killed leaves its litter there; beside the target where there is none or it lies on another
- * filesystem. Throws `io`.
+ * (KeepFileRestoredFromArchive, access/transam/xlogarchive.c) and asks again for the rest after a crash. Throws `io`.
  */
-export async function installFile(plain: Buffer, target: string, spool: string | undefined): Promise<void> {
+export async function installFile(plain: Buffer, target: string, options: InstallOptions): Promise<void> {
+  const { spool, beforeRename } = options;
   try {
-    if (spool === undefined) await installVia(dirname(target), plain, target);
-    else {
-      await makeSpoolDirectory(spool);
-      await installVia(spool, plain, target);
-    }
+    if (spool !== undefined) await makeSpoolDirectory(spool);
+    await installVia(spool ?? dirname(target), plain, target, beforeRename);
   } catch (error) {
-    if (spool !== undefined && systemCode(error) !== undefined && !isFinal(error)) {
-      return installFile(plain, target, undefined);
-    }
+    if (spool !== undefined && isSpools(error)) return installFile(plain, target, { ...options, spool: undefined });
     throw ioError(`could not write ${target}`, error);
   }
 }
 
-/** A spool that cannot be used for this is no reason to fail; a target that cannot be written is. */
-function isFinal(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT', 'EISDIR', 'ENOTEMPTY'].includes(systemCode(error) ?? '');
+/** A spool that cannot be used for this, on another filesystem for instance, is no reason to fail; a target that cannot be written is. */
+function isSpools(error: unknown): boolean {
+  const code = systemCode(error);
+  return code !== undefined && !['ENOSPC', 'EDQUOT', 'EISDIR', 'ENOTEMPTY'].includes(code);
 }
 
-async function installVia(directory: string, plain: Buffer, target: string): Promise<void> {
+async function installVia(directory: string, plain: Buffer, target: string, beforeRename: () => void): Promise<void> {
   const temporary = temporaryName(directory);
   try {
     const handle = await open(temporary, 'wx', 0o600);
@@ -40,6 +42,7 @@ async function installVia(directory: string, plain: Buffer, target: string): Pro
       // Network filesystems report a full disk here.
       await handle.close();
     }
+    beforeRename();
     await rename(temporary, target);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);

@@ -4,11 +4,13 @@
  */
 import { hasCode, reasonOf, WalholdError } from '../base/errors.ts';
 import type { TimelineHistory } from '../postgres/timeline-history.ts';
-import { worstOf, type Repository, type RepositoryFailure } from '../repository/repository.ts';
+import { placeText, worstOf, type Repository, type RepositoryFailure } from '../repository/repository.ts';
 import type { Postmaster } from '../server/data-directory.ts';
 import { clearOutage, noteOutageSpent, readOutageSpent } from '../spool/fetch-outage.ts';
+import { rememberRepository } from '../spool/known-repositories.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { Asker } from './asker.ts';
 import { askOnce, type Round, type Wanted } from './fetch-round.ts';
 import type { HookContext } from './hook-context.ts';
 
@@ -20,6 +22,8 @@ export interface WaitOptions {
   postmaster: Postmaster | undefined;
   latest: boolean;
   target: TimelineHistory | undefined;
+  /** A server that was killed does not tell its commands. */
+  asker: Asker;
   /** A history file that lies in pg_wal: the server reads that one if it is told that ours is absent. */
   haveLocally: boolean;
   /** The file at which WAL may end. */
@@ -108,6 +112,7 @@ class Waiting {
         }
         return round.plain;
       case 'absent':
+        await this.#rememberRepositories();
         return undefined;
       case 'hole':
       case 'stray':
@@ -159,17 +164,10 @@ class Waiting {
       log.warning(`waiting for ${this.#file.name}: ${error.message}`, { detail: error.detail, hint: error.hint });
       this.#lastLineAt = now;
     }
-    this.#requireServer();
+    this.#options.asker.requireWaiting();
     const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures, 20));
     await clock.sleep(Math.max(1, Math.min(random() * longest, this.#budgetLeftMs())), signal);
     return 'again';
-  }
-
-  /** A server that was killed does not tell its commands. */
-  #requireServer(): void {
-    const { postmaster } = this.#options;
-    if (postmaster === undefined || this.#context.isAlive(postmaster.pid)) return;
-    throw new WalholdError('interrupted', 'the server that asked is gone');
   }
 
   /** For a standby, and with `on_unreachable = absent`: the server goes on without the archive. */
@@ -197,10 +195,17 @@ class Waiting {
     if (postmaster !== undefined) await noteOutageSpent(spool, postmaster.run, this.#spent());
   }
 
+  /** Each has just shown its identity: after a promotion, pushes shall know them. */
+  async #rememberRepositories(): Promise<void> {
+    const { spool, systemId } = this.#options;
+    if (systemId === undefined) return;
+    for (const { settings } of this.#repositories) await rememberRepository(spool, placeText(settings), systemId);
+  }
+
   async #allAnswered(): Promise<void> {
     const { spool } = this.#options;
     await clearOutage(spool);
-    if (this.#failures > 0) await clearError(spool, 'fetch');
+    await clearError(spool, 'fetch');
   }
 }
 

@@ -8,6 +8,7 @@ import { readLocalHistories } from '../server/local-histories.ts';
 import { readTargetTimeline } from '../server/recovery-settings.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
 import { noteStandby, wasStandby } from '../spool/standby-note.ts';
+import { askerAmong } from './asker.ts';
 import type { Wanted } from './fetch-round.ts';
 import { installFile } from './fetch-install.ts';
 import { waitForAnswer, type WaitOptions } from './fetch-wait.ts';
@@ -45,12 +46,14 @@ export async function fetchWal(request: FetchRequest, context: HookContext): Pro
       { ...config, repositories: chosen },
       { clock, random, log, tries: TRIES },
     );
-    const options = { ...(await circumstances(file, local)), allowGap, spool: local.spool };
+    const seen = await circumstances(file, local);
+    const asker = askerAmong(context.callers, seen.postmaster?.pid);
+    const options = { ...seen, asker, allowGap, spool: local.spool };
     const plain = await waitForAnswer(repositories, file, options, context);
     await closeRepositories(repositories);
     if (plain === undefined) return 'absent';
     const target = resolve(context.workingDirectory, request.target);
-    await installFile(plain, target, local.spool.path);
+    await installFile(plain, target, { spool: local.spool.path, beforeRename: () => asker.requireWaiting() });
     await clearError(local.spool, 'fetch');
     return 'fetched';
   } catch (error) {
@@ -80,7 +83,10 @@ function parseAllowGap(value: string | undefined): string | undefined {
 }
 
 /** What the data directory says of the recovery that asks. */
-async function circumstances(file: Wanted, local: LocalCluster): Promise<Omit<WaitOptions, 'allowGap' | 'spool'>> {
+async function circumstances(
+  file: Wanted,
+  local: LocalCluster,
+): Promise<Omit<WaitOptions, 'allowGap' | 'spool' | 'asker'>> {
   const { dataDirectory, control } = local;
   const known = { systemId: control?.systemId, segmentBytes: control?.segmentBytes };
   if (dataDirectory === undefined) {

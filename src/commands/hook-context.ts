@@ -11,8 +11,8 @@ export interface HookContext {
   random: () => number;
   /** Aborts with `interrupted` when the call is told to stop. */
   signal: AbortSignal;
-  /** Whether a process of this number exists. */
-  isAlive: (pid: number) => boolean;
+  /** The processes above this one, the launcher first. */
+  callers: () => readonly number[];
   workingDirectory: string;
   /** Who stores: `walhold 1.2.3 on host`. */
   by: string;
