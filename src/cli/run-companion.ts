@@ -77,7 +77,7 @@ async function parseAndRun(call: CompanionProcess): Promise<0 | 1> {
 function baseProgram(call: CompanionProcess): Command {
   return new Command(PROGRAM)
     .description('Stores and brings back PostgreSQL WAL and base backups.')
-    .version(`${PROGRAM} ${VERSION}`, '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-?, --help', 'show this help')
     .helpCommand(false)
     .configureOutput({ writeOut: call.print, writeErr: () => {} })

@@ -13,7 +13,7 @@ describe('the companion', () => {
   it('prints the version of the package', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect(VERSION).toBe(version);
-    expect(await callCompanion(['--version'])).toEqual({ status: 0, stdout: `walhold ${version}\n`, stderr: '' });
+    expect(await callCompanion(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
   });
 
   it.each([[[]], ...COMMANDS.map((command) => [command])])(
