@@ -3,6 +3,7 @@
  * what is damaged. Whoever reads on may rely on this: archive recovery hears "absent" only when it is proven.
  */
 import { hasCode, reasonOf, WalholdError } from '../base/errors.ts';
+import type { Config } from '../config/config.ts';
 import type { TimelineHistory } from '../postgres/timeline-history.ts';
 import { placeText, worstOf, type Repository, type RepositoryFailure } from '../repository/repository.ts';
 import type { Postmaster } from '../server/data-directory.ts';
@@ -31,6 +32,10 @@ export interface WaitOptions {
   spool: Spool;
 }
 
+export interface WaitContext extends Pick<HookContext, 'log' | 'clock' | 'random' | 'signal'> {
+  config: Pick<Config, 'onUnreachable' | 'unreachableTimeoutMs' | 'gapGraceMs'>;
+}
+
 /** What a call may take whose budget is spent: all of it stays under 2 s. */
 const PROBE_MS = 1000;
 /** A server that has the file itself need not wait long for ours. */
@@ -45,7 +50,7 @@ export async function waitForAnswer(
   repositories: readonly Repository[],
   file: Wanted,
   options: WaitOptions,
-  context: HookContext,
+  context: WaitContext,
 ): Promise<Buffer | undefined> {
   return new Waiting(repositories, file, options, context).answer();
 }
@@ -54,14 +59,14 @@ class Waiting {
   readonly #repositories: readonly Repository[];
   readonly #file: Wanted;
   readonly #options: WaitOptions;
-  readonly #context: HookContext;
+  readonly #context: WaitContext;
   readonly #begun: number;
   /** Of the outage's budget, by earlier calls. */
   #spentBefore = 0;
   #failures = 0;
   #lastLineAt: number;
 
-  constructor(repositories: readonly Repository[], file: Wanted, options: WaitOptions, context: HookContext) {
+  constructor(repositories: readonly Repository[], file: Wanted, options: WaitOptions, context: WaitContext) {
     this.#repositories = repositories;
     this.#file = file;
     this.#options = options;
