@@ -1,5 +1,6 @@
 import {
   CreateBucketCommand,
+  ListBucketsCommand,
   PutBucketVersioningCommand,
   PutObjectLockConfigurationCommand,
   S3Client,
@@ -27,6 +28,17 @@ export async function makeBucket(access: S3Access, name: string, options: Bucket
       const ObjectLockConfiguration = { ObjectLockEnabled: 'Enabled', Rule: { DefaultRetention } } as const;
       await client.send(new PutObjectLockConfigurationCommand({ Bucket: name, ObjectLockConfiguration }));
     }
+  } finally {
+    client.destroy();
+  }
+}
+
+/** Whether the server takes signed requests already; throws while it refuses them. */
+export async function answersRequests(access: S3Access): Promise<true> {
+  const client = adminClient(access);
+  try {
+    await client.send(new ListBucketsCommand({}), { abortSignal: AbortSignal.timeout(1_000) });
+    return true;
   } finally {
     client.destroy();
   }

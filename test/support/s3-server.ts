@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { s3ServerProgram, type S3ServerName } from '../../scripts/test-servers.ts';
-import { makeBucket, type BucketOptions } from './bucket.ts';
+import { answersRequests, makeBucket, type BucketOptions } from './bucket.ts';
 import { freePort } from './free-port.ts';
 import { Place } from './place.ts';
 import { plainEnvironment } from './run.ts';
 import { ServerProcess } from './server-process.ts';
-import { waitFor } from './wait-for.ts';
+import { GiveUp, waitFor } from './wait-for.ts';
 
 /** `external`: the one that `WALHOLD_TEST_S3_ENDPOINT` names, which cannot be stopped or paused. */
 export type S3ServerKind = S3ServerName | 'external';
@@ -143,8 +143,10 @@ class LocalServer implements S3Server {
     const server = new ServerProcess(this.#place.owner, this.#argv, env, join(this.#place.path, 'server.log'));
     this.#process = server;
     const probe = async (): Promise<boolean> => {
-      if (server.ending !== undefined) throw new Error(`${this.kind} ended with ${server.ending.status}`);
-      return (await fetch(`${this.endpoint}${this.#how.health}`, { signal: AbortSignal.timeout(1_000) })).ok;
+      if (server.ending !== undefined) throw new GiveUp(`${this.kind} ended with ${server.ending.status}`);
+      const health = await fetch(`${this.endpoint}${this.#how.health}`, { signal: AbortSignal.timeout(1_000) });
+      // MinIO says that it is ready a moment before it takes signed requests.
+      return health.ok && (await answersRequests(this));
     };
     await waitFor(probe, { what: `${this.kind} to answer`, deadlineMs: 30_000 });
   }
