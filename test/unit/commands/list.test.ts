@@ -72,6 +72,12 @@ describe('list', () => {
     expect((await list()).windows).toMatchObject([{ from: STOPPED, to: STOPPED }]);
   });
 
+  it('never ends a window before it begins', async () => {
+    await putBackup(stored, { startLsn: inSegment(3), stopLsn: inSegment(4, 400) });
+    await putSegments(stored, 3, 4, { about: { commits: 1, lastCommitAt: '2026-11-22T17:45:30.000000Z' } });
+    expect((await list()).windows).toMatchObject([{ from: STOPPED, to: STOPPED }]);
+  });
+
   it('breaks windows at holes and names these', async () => {
     await putBackup(stored, { startLsn: inSegment(3), stopLsn: inSegment(4, 400) });
     const later = { id: '20261123T000000Z-full', stoppedAt: '2026-11-23T00:00:00Z' };

@@ -78,6 +78,13 @@ describe('verify', () => {
     );
   });
 
+  it('misses the first segment of a backup though nothing is stored before it', async () => {
+    for (const segno of [2, 3]) await rm(join(stored.root, walKey(segno)));
+    const { problems } = await verify('--quick');
+    expect(problems).toMatchObject([{ code: 'missing-segment', object: nameOf(3) }]);
+    expect(problems[0]?.message).toContain('cannot become consistent without it');
+  });
+
   it('does not mind a hole before the oldest backup', async () => {
     await putSegments(stored, 1, 1);
     await rm(join(stored.root, walKey(2)));
