@@ -34,7 +34,7 @@ export async function startBackup(
   const what = 'start a backup';
   const before = await session.row(what, `select ${NOW} as now`);
   const call = major >= RENAMED ? 'pg_backup_start($1, $2)' : 'pg_start_backup($1, $2, false)';
-  const row = await session.row(what, `select ${call}::text as lsn`, [label, fast]);
+  const row = await session.row(what, `select ${call}::text as lsn`, [label, fast], { unbounded: true });
   return { startLsn: positionOf(row['lsn']), startedAt: String(before['now']) };
 }
 

@@ -16,16 +16,25 @@ export interface SessionDeps {
 
 /** No server closes a connection that is used so often. */
 const PING_MS = 60_000;
+/** A server that has not answered a quick question by then hangs. */
+const ANSWER_MS = 300_000;
 /** How long a goodbye may take. */
 const CLOSE_MS = 2_000;
 
 type Row = Readonly<Record<string, unknown>>;
+
+export interface QueryOptions {
+  /** It takes as long as it takes: waiting for a checkpoint. */
+  unbounded?: true;
+}
 
 export class ServerSession implements AsyncDisposable {
   readonly #client: pg.Client;
   readonly #lost = new AbortController();
   readonly #closing = new AbortController();
   readonly #deps: SessionDeps;
+  /** Queries without an answer yet. */
+  #running = 0;
   /** For messages: where the server is. */
   readonly where: string;
 
@@ -33,12 +42,8 @@ export class ServerSession implements AsyncDisposable {
     this.#client = client;
     this.#deps = deps;
     this.where = where;
-    const lose = (detail: string): void => {
-      const hint = 'The server stopped, or something between ended the connection; see its log.';
-      this.#lost.abort(new WalholdError('server', `lost the connection to ${where}`, { detail, hint }));
-    };
-    client.on('error', (error) => lose(reasonOf(error)));
-    client.on('end', () => lose('it was closed'));
+    client.on('error', (error) => this.#lose(reasonOf(error)));
+    client.on('end', () => this.#lose('it was closed'));
     client.on('notice', (notice) => deps.log.debug(`the server says: ${notice.message ?? ''}`));
   }
 
@@ -89,6 +94,7 @@ export class ServerSession implements AsyncDisposable {
       application_name: address.applicationName,
       connectionTimeoutMillis: address.connectTimeoutMs,
       keepAlive: true,
+      keepAliveInitialDelayMillis: PING_MS,
       ...(options === undefined ? {} : { options }),
     });
     const session = new ServerSession(client, where, deps);
@@ -113,7 +119,15 @@ export class ServerSession implements AsyncDisposable {
   }
 
   /** All rows. `what`: what this is for ("start a backup"), for the message. Throws `server`. */
-  async rows(what: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+  async rows(
+    what: string,
+    sql: string,
+    values: readonly unknown[] = [],
+    { unbounded }: QueryOptions = {},
+  ): Promise<Row[]> {
+    const answered = new AbortController();
+    if (unbounded === undefined) this.#loseAfter(ANSWER_MS, answered.signal);
+    this.#running += 1;
     try {
       return (await this.#guarded(this.#client.query<Row>(sql, [...values]))).rows;
     } catch (error) {
@@ -124,12 +138,15 @@ export class ServerSession implements AsyncDisposable {
         cause: error,
         ...(hint === undefined ? {} : { hint }),
       });
+    } finally {
+      this.#running -= 1;
+      answered.abort();
     }
   }
 
   /** The one row of a query that always gives one. */
-  async row(what: string, sql: string, values: readonly unknown[] = []): Promise<Row> {
-    const [row] = await this.rows(what, sql, values);
+  async row(what: string, sql: string, values: readonly unknown[] = [], options: QueryOptions = {}): Promise<Row> {
+    const [row] = await this.rows(what, sql, values, options);
     if (row === undefined) throw new WalholdError('server', `could not ${what} on ${this.where}: it gave no row`);
     return row;
   }
@@ -173,11 +190,24 @@ export class ServerSession implements AsyncDisposable {
     try {
       for (;;) {
         await this.#deps.clock.sleep(PING_MS, ended);
-        await this.rows('keep the session', 'select 1');
+        // One that runs keeps the connection in use, and an answer behind it may be long in coming.
+        if (this.#running === 0) await this.rows('keep the session', 'select 1');
       }
     } catch {
       // Over, or lost: `lost` tells who has to know.
     }
+  }
+
+  #lose(detail: string): void {
+    const hint = 'The server stopped, or something between ended the connection; see its log.';
+    this.#lost.abort(new WalholdError('server', `lost the connection to ${this.where}`, { detail, hint }));
+  }
+
+  #loseAfter(ms: number, answered: AbortSignal): void {
+    this.#deps.clock.sleep(ms, answered).then(
+      () => this.#lose(`no answer within ${ms / 1000} s`),
+      () => undefined,
+    );
   }
 
   /** `work`, or as soon as they happen the loss of the connection or the end of the command. */

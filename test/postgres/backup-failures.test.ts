@@ -1,10 +1,13 @@
 import { open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { isRoot } from '../../scripts/server-user.ts';
 import { archivedCluster, backUp, walhold, walholdOk, type Archived } from '../support/archived-cluster.ts';
 import { begunBackups, recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
+import { built } from '../support/hook.ts';
 import { Pooler } from '../support/pooler.ts';
+import { run } from '../support/run.ts';
 import { SlowBackup } from '../support/slow-backup.ts';
 import { copyOf } from '../support/standby.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -191,6 +194,17 @@ describe('what does not belong together', () => {
     const { status, stderr } = await walhold(cluster, config, [...BACKUP, '-d', cluster.connectionString]);
     expect(status).toBe(1);
     expect(stderr).toMatch(/repository.* is missing|is not, or no longer, a repository/);
+  });
+
+  test.runIf(isRoot())('is refused: root, whose files the server could not read', async () => {
+    await using archived = await archivedCluster();
+    const { cluster, config } = archived;
+    await cluster.start();
+    const argv = [await built('walhold'), '--config', config, ...BACKUP, '-d', cluster.connectionString];
+    const { status, stderr } = await run(argv);
+    expect(status).toBe(1);
+    expect(stderr).toContain(`hint: Run this as the user that owns ${cluster.dataDir}`);
+    expect(await begunBackups(archived)).toEqual([]);
   });
 
   test('is refused: a repository inside the data directory', async () => {

@@ -1,14 +1,14 @@
 /** The server and the data directory that a backup is taken from, proven to belong together. */
-import { existsSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ioError, systemCode, WalholdError } from '../../base/errors.ts';
 import { formatLsn } from '../../postgres/lsn.ts';
 import type { ControlFile } from '../../postgres/control-file.ts';
 import { readControlFile } from '../../server/data-directory.ts';
 import { readCheckpoint, readServerFacts, requireSetting, type ServerFacts } from '../../server/server-facts.ts';
-import { serverAddress } from '../../server/server-address.ts';
-import { ServerSession } from '../../server/session.ts';
+import type { ServerSession } from '../../server/session.ts';
 import type { CommandContext } from '../command-context.ts';
+import { connectServer } from '../connect-server.ts';
 
 export interface BackupSource extends AsyncDisposable {
   session: ServerSession;
@@ -31,8 +31,7 @@ const MOST_LOOKS = 5;
 /** Connects and looks at both. Throws `server`, `refused`, `io` or `usage`. */
 export async function openBackupSource(context: CommandContext, options: SourceOptions): Promise<BackupSource> {
   const { environment, workingDirectory } = context;
-  const address = serverAddress({ connectionString: options.connectionString, environment, exists: existsSync });
-  const session = await ServerSession.connect(address, context);
+  const session = await connectServer(context, options.connectionString);
   try {
     const facts = await readServerFacts(session);
     requireArchiving(facts);

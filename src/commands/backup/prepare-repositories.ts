@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { WalholdError } from '../../base/errors.ts';
 import { ensureIdentity } from '../../repository/identity.ts';
@@ -16,6 +16,7 @@ export async function prepareRepositories({ context, source, repositories, signa
   const spool = (await ownsDirectory(dataDirectory)) ? await openSpool(path, log, clock.now()) : NO_SPOOL;
   for (const repository of repositories) {
     refuseInside(repository, dataDirectory);
+    refuseRoot(repository, dataDirectory);
     const place = placeText(repository.settings);
     const known = await isKnownRepository(spool, place, control.systemId);
     const now = new Date(clock.now());
@@ -29,6 +30,14 @@ function refuseInside({ settings, url }: Repository, dataDirectory: string): voi
   throw new WalholdError('config', `the repository ${url} lies inside the data directory`, {
     detail: `the data directory is ${dataDirectory}`,
     hint: 'Keep backups on another filesystem, best on another machine.',
+  });
+}
+
+/** What root made there the server could neither read nor write beside, and its pushes would fail from then on. */
+function refuseRoot({ settings, url }: Repository, dataDirectory: string): void {
+  if (settings.scheme !== 'file' || process.geteuid?.() !== 0 || statSync(dataDirectory).uid === 0) return;
+  throw new WalholdError('refused', `root's files in ${url} would be closed to the server`, {
+    hint: `Run this as the user that owns ${dataDirectory}.`,
   });
 }
 

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
 import { hasCode, WalholdError } from '../../base/errors.ts';
 import { readServerFacts } from '../../server/server-facts.ts';
-import { serverAddress } from '../../server/server-address.ts';
-import { ServerSession } from '../../server/session.ts';
+import { connectServer } from '../connect-server.ts';
 import type { BackupRun } from './backup-run.ts';
 
 /**
@@ -30,8 +28,7 @@ const HINT = 'Name it with --primary; else the backup waits until the primary ha
 async function switchWal({ context, source, signal }: BackupRun, connectionString: string): Promise<void> {
   // Its password may be the environment's, its place must not be: that is the standby's.
   const { PGHOST: _, PGHOSTADDR: __, PGPORT: ___, PGDATABASE: ____, ...environment } = context.environment;
-  const address = serverAddress({ connectionString, environment, exists: existsSync });
-  await using session = await ServerSession.connect(address, { ...context, signal });
+  await using session = await connectServer({ ...context, environment, signal }, connectionString);
   const facts = await readServerFacts(session);
   if (facts.systemId !== source.control.systemId) {
     throw new WalholdError('refused', `${session.where} is not the primary of this standby`, {
