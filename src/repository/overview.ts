@@ -38,7 +38,9 @@ export async function readOverview(
     segmentBytes === undefined
       ? undefined
       : await readWalInventory(known, {
-          ...{ signal: options.signal, segmentBytes, systemId },
+          signal: options.signal,
+          segmentBytes,
+          systemId,
           ...(from === undefined ? {} : { from }),
         });
   const failed = unique([...failures, ...backups.failures, ...(inventory?.failures ?? [])]);

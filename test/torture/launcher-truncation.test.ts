@@ -49,7 +49,13 @@ const isFailure = (name: string, status: number): boolean => (name === 'walhold-
 const UNGUARDED: Readonly<Record<string, readonly string[]>> = {
   'walhold-push': ['', '#', '#!/bin/sh', '#!/bin/sh\n', '#!/bin/sh\ntrap', '#!/bin/sh\ntrap '],
   'walhold-fetch': [
-    ...['', '#', '#!/bin/sh', '#!/bin/sh\n', '#!/bin/sh\ntr', '#!/bin/sh\ntrap', '#!/bin/sh\ntrap '],
+    '',
+    '#',
+    '#!/bin/sh',
+    '#!/bin/sh\n',
+    '#!/bin/sh\ntr',
+    '#!/bin/sh\ntrap',
+    '#!/bin/sh\ntrap ',
     ...Array.from({ length: 'exit\\ 200 '.length }, (_, at) => `#!/bin/sh\ntrap ${'exit\\ 200 '.slice(0, at + 1)}`),
   ],
 };
@@ -70,30 +76,33 @@ describe.each(CALLS)('a launcher cut off at any byte, run with %s', (call) => {
   const claims =
     call === 'sh -c' ? CLAIMS : CLAIMS.filter(({ script }) => script === 'exit 64' || script === 'exit 66');
 
-  it.skipIf(!isHere(call)).each(claims)('$name over a program that says "$script" fails but for the beginnings listed', async (claim) => {
-    const { name, script, status } = claim;
-    const bin = await launchersOver(join(place, `${name}-${script.replace(' ', '-')}`), script);
-    const whole = readFileSync(join(ROOT, 'bin', name), 'utf8');
-    await writeFile(join(bin, `whole-${name}`), whole);
-    const decided = whole.indexOf('esac', whole.indexOf('case $status')) + 'esac'.length;
-    const argv = ['sh', '-c', LOOP, 'sh', bin, '0', String(Buffer.byteLength(whole)), call, name];
-    const result = await run(argv, { timeoutMs: 280_000 });
-    const statuses = result.stdout
-      .trim()
-      .split('\n')
-      .map((line) => Number(line.split(' ')[1]));
-    expect(statuses).toHaveLength(whole.length + 1);
+  it.skipIf(!isHere(call)).each(claims)(
+    '$name over a program that says "$script" fails but for the beginnings listed',
+    async (claim) => {
+      const { name, script, status } = claim;
+      const bin = await launchersOver(join(place, `${name}-${script.replace(' ', '-')}`), script);
+      const whole = readFileSync(join(ROOT, 'bin', name), 'utf8');
+      await writeFile(join(bin, `whole-${name}`), whole);
+      const decided = whole.indexOf('esac', whole.indexOf('case $status')) + 'esac'.length;
+      const argv = ['sh', '-c', LOOP, 'sh', bin, '0', String(Buffer.byteLength(whole)), call, name];
+      const result = await run(argv, { timeoutMs: 280_000 });
+      const statuses = result.stdout
+        .trim()
+        .split('\n')
+        .map((line) => Number(line.split(' ')[1]));
+      expect(statuses).toHaveLength(whole.length + 1);
 
-    const wrong = [...statuses.keys()].filter((length) => {
-      const found = statuses[length] ?? 0;
-      return length >= decided && isFailure(name, status) === false ? found !== status : !isFailure(name, found);
-    });
-    const beginnings = wrong.map((length) => whole.slice(0, length));
-    // Another shell may refuse more of them; none may be added.
-    expect(beginnings.filter((text) => !unguarded(name, text))).toEqual([]);
-    expect(beginnings.length).toBeGreaterThan(0);
-    expect(statuses.at(-1)).toBe(status);
-  });
+      const wrong = [...statuses.keys()].filter((length) => {
+        const found = statuses[length] ?? 0;
+        return length >= decided && isFailure(name, status) === false ? found !== status : !isFailure(name, found);
+      });
+      const beginnings = wrong.map((length) => whole.slice(0, length));
+      // Another shell may refuse more of them; none may be added.
+      expect(beginnings.filter((text) => !unguarded(name, text))).toEqual([]);
+      expect(beginnings.length).toBeGreaterThan(0);
+      expect(statuses.at(-1)).toBe(status);
+    },
+  );
 });
 
 describe('a launcher that cannot be used', () => {
