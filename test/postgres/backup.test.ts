@@ -198,7 +198,7 @@ describe('a base backup', () => {
   });
 
   test('of a promoted server stores the history file that the repository lacks', async () => {
-    await using archived = await archivedCluster({ settings: { archive_mode: 'off' } });
+    await using archived = await archivedCluster();
     const { cluster, config } = archived;
     await cluster.configure({ archive_mode: 'off' });
     await cluster.start();
