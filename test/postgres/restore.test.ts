@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { findPostgres } from '../../scripts/find-postgres.ts';
@@ -98,7 +98,7 @@ test('a target in a partial segment is reached with it', async () => {
 });
 
 test('a restore that is killed leaves nothing that starts, and the next one says why', async () => {
-  await using archived = await archivedCluster();
+  await using archived = await archivedCluster({ segmentMb: 16 });
   const { cluster, config } = archived;
   await cluster.start();
   await cluster.query(`create table t as select i, repeat(md5(i::text), 20) from generate_series(1, 60000) i`);
@@ -221,6 +221,48 @@ test.runIf(hasClients)('a cluster in Debian’s layout comes back with its confi
   } finally {
     await copy.run([ctl, 'stop', '-D', copy.dataDir, '-m', 'immediate']);
   }
+});
+
+test('a cluster that was promoted before it came here, and whose history file is nowhere, comes back', async () => {
+  await using archived = await archivedCluster();
+  const { cluster, config, repository } = archived;
+  await cluster.configure({ archive_mode: 'off' });
+  // With its own settings: those of initdb stand in pg_control until then.
+  await cluster.start();
+  await cluster.stop();
+  await cluster.runOk(['touch', join(cluster.dataDir, 'standby.signal')]);
+  await cluster.start();
+  await cluster.promote();
+  // The server itself needs the file until it has left the segment of the fork behind.
+  await switchWal(cluster);
+  await cluster.query('checkpoint');
+  await cluster.stop();
+  await cluster.runOk(['rm', join(cluster.dataDir, 'pg_wal/00000002.history')]);
+  await cluster.configure({ archive_mode: 'on' });
+  await cluster.start();
+  await cluster.query('create table t as select 1 as i');
+  await backUp(cluster, config);
+  await cluster.query('insert into t values (2)');
+  await archiveEverything(cluster);
+  expect(await filedWal(repository)).not.toContain('00000002.history.zst');
+
+  await using copy = await restored(cluster, config);
+  await copy.start();
+  await copy.waitUntilPromoted();
+  expect(await copy.value('select count(*)::int from t')).toBe(2);
+});
+
+test('what a group may read stays so', async () => {
+  await using archived = await archivedCluster();
+  const { cluster, config } = archived;
+  await cluster.runOk(['chmod', '-R', 'g+rX', cluster.dataDir]);
+  await cluster.start();
+  await backUp(cluster, config);
+  await using copy = await restored(cluster, config);
+  const modes = await Promise.all(['', 'base', 'PG_VERSION'].map((name) => stat(join(copy.dataDir, name))));
+  expect(modes.map(({ mode }) => mode & 0o777)).toEqual([0o750, 0o750, 0o640]);
+  await copy.start();
+  expect(await copy.value('show data_directory_mode')).toBe('0750');
 });
 
 interface Promoted extends AsyncDisposable {

@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { reasonOf, WalholdError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { historyName } from '../../postgres/wal-name.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import type { RestorePlan } from '../../repository/restore-plan.ts';
 import { piecesOf } from '../../repository/restore-pieces.ts';
 import { nameOf } from '../../repository/restore-way.ts';
+import type { WalInventory } from '../../repository/wal-inventory.ts';
 import { showProgress } from '../backup/progress.ts';
 import type { CommandContext } from '../command-context.ts';
 import { formatBytes } from '../format-bytes.ts';
@@ -180,11 +183,28 @@ function confOf(
     configFile: options.configFile,
     settings: config.effective,
     useRepo: options.useRepo,
-    allowGap: plan.allowGap === undefined ? undefined : nameOf(plan.allowGap, inventory),
+    allowGap: allowedGap(plan, inventory, log),
   });
   const { target, exclusive, action, standby } = options;
   const archiveOff = archive.mode === 'off';
   return { target, exclusive, action, standby, archiveOff, restoreCommand, timeline: timelineSetting(options, plan) };
+}
+
+/**
+ * The one file whose absence `walhold-fetch` shall believe. A timeline whose history is nowhere (the cluster was promoted before it
+ * came here) is asked for too, and looks like one that was lost.
+ */
+function allowedGap(plan: RestorePlan<RestorableBackup>, inventory: WalInventory, log: Log): string | undefined {
+  const segment = plan.allowGap === undefined ? undefined : nameOf(plan.allowGap, inventory);
+  if (plan.hasHistory) return segment;
+  const history = historyName(plan.timeline);
+  if (segment === undefined) {
+    log.warning(`${history} is not stored: where timeline ${plan.timeline} came from is not known`);
+    return history;
+  }
+  throw new WalholdError('hole', `both ${history} and ${segment} are missing, and only one absence can be allowed`, {
+    hint: `Give a target before ${segment}.`,
+  });
 }
 
 /** Without its history file a server does not find a timeline by its number, though the backup is on it. */

@@ -1,4 +1,4 @@
-import { lchown, mkdir, readFile, rename, symlink, unlink } from 'node:fs/promises';
+import { chmod, lchown, mkdir, readFile, rename, stat, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceDurably, syncDirectory } from '../../base/durable.ts';
 import { ioError, systemCode, WalholdError } from '../../base/errors.ts';
@@ -17,6 +17,7 @@ export async function completeTarget(
   conf: RecoveryConf,
 ): Promise<void> {
   const { dataDirectory, owner } = target;
+  await allowGroup(target);
   const write = (name: string, text: Uint8Array | string): Promise<void> =>
     writeOwned(join(dataDirectory, name), text, owner);
   await makeMissing(join(dataDirectory, 'pg_wal'), owner);
@@ -44,6 +45,13 @@ export async function openTarget({ dataDirectory }: Target, record: BackupRecord
   await syncDirectory(join(dataDirectory, 'global'));
   await unlink(join(dataDirectory, MARKER_NAME));
   await syncDirectory(dataDirectory);
+}
+
+/** A cluster made with `initdb -g` lets its group read, and a server looks at the top alone to tell. */
+async function allowGroup({ dataDirectory, tablespaces }: Target): Promise<void> {
+  const { mode } = await stat(join(dataDirectory, 'PG_VERSION'));
+  if ((mode & 0o040) === 0) return;
+  for (const path of [dataDirectory, ...tablespaces.map(({ to }) => to)]) await chmod(path, 0o750);
 }
 
 /** The server makes the links anew from `tablespace_map`, so map and links must agree; they are made here too, for tools. */

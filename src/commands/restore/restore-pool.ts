@@ -60,15 +60,11 @@ export async function restoreAll(run: RestoreRun): Promise<void> {
 
 class RestoreWorker {
   readonly #worker: Worker;
-  readonly #exited: Promise<unknown>;
   readonly #failure: PromiseWithResolvers<never> = Promise.withResolvers();
   #onMessage: (message: FromThread) => void = () => {};
 
   constructor(input: ThreadInput, warn: RestoreRun['warn']) {
     this.#worker = new Worker(threadFile('restore-thread'), { workerData: input });
-    this.#exited = new Promise((resolve) => {
-      this.#worker.once('exit', resolve);
-    });
     this.#worker.once('error', (error) => this.#failure.reject(crash(error)));
     this.#worker.once('exit', () => this.#failure.reject(crash(new Error('it ended'))));
     this.#worker.on('message', (message: FromThread) => {
@@ -116,12 +112,12 @@ class RestoreWorker {
     this.#send({ kind: 'abort' });
   }
 
-  /** Resolves when the thread is gone. */
+  /** Resolves when the thread is gone; one that hangs in a system call is left behind. */
   async ended(): Promise<void> {
-    const timer = setTimeout(() => void this.#worker.terminate(), STOP_MS);
+    const { promise: waited, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, STOP_MS);
     this.#worker.unref();
-    await this.#worker.terminate();
-    await this.#exited;
+    await Promise.race([this.#worker.terminate(), waited]);
     clearTimeout(timer);
   }
 

@@ -1,8 +1,9 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { lstat, mkdir, open, readdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../base/durable.ts';
 import { ioError, systemCode, WalholdError } from '../../base/errors.ts';
+import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts';
 import { readPostmaster } from '../../server/data-directory.ts';
 import { formatBytes } from '../format-bytes.ts';
 
@@ -49,7 +50,7 @@ export async function requireEmpty(
       'Stop it, and restore into an empty directory.',
     );
   }
-  if (names.includes(MARKER_NAME)) {
+  if (names.includes(MARKER_NAME) && !existsSync(join(path, CONTROL_FILE_PATH))) {
     throw refused(
       `${what} ${path} holds what an earlier restore left when it did not end`,
       'No server can start on that. Remove its contents, and restore again.',
