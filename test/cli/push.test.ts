@@ -160,7 +160,8 @@ describe('other content under the name', () => {
   });
 
   it.each([
-    ['cut off', async (path: string) => await truncate(path, 300)],
+    ['cut off in its description', async (path: string) => await truncate(path, 300)],
+    ['cut off behind it', async (path: string) => await truncate(path, (await stat(path)).size - 1)],
     ['empty', async (path: string) => await truncate(path, 0)],
     ['without a description', async (path: string) => await writeFile(path, 'x'.repeat(5000))],
   ])('that is damaged (%s) is never success, and is not touched', async (_, damage) => {
@@ -347,6 +348,17 @@ describe('its surroundings', () => {
       { cwd: '/' },
     );
     expect(result).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('need not be a data directory for a segment, which tells itself whose it is', async () => {
+    await writeFile(join(place.path, nameOf(5)), segmentBytes(5));
+    await writeFile(join(place.path, '00000002.history'), '1\t0/500100\twhy\n');
+    const words = (name: string): string[] => ['--repo', `file://${repository}`, join(place.path, name)];
+    const options = { cwd: place.path };
+    expect(await callHook('walhold-push', cluster, words(nameOf(5)), options)).toMatchObject({ status: 0, stderr: '' });
+    const history = await callHook('walhold-push', cluster, words('00000002.history'), options);
+    expect(history.status).toBe(1);
+    expect(history.stderr).toContain('could not tell which cluster 00000002.history belongs to');
   });
 
   it('get no spool when the data directory belongs to somebody else', async () => {
