@@ -13,7 +13,7 @@ const SEGMENTS_UNDER_LOAD = 4;
 
 const LOAD = { clients: 4, payloadBytes: 8000, table: 'orders' };
 
-const LOAD_DEADLINE_MS = 120_000;
+const LOAD_DEADLINE_MS = 60_000;
 
 class Demo {
   readonly #story = new Story();
@@ -71,13 +71,15 @@ class Demo {
   async #writeUnderLoad(cluster: Cluster): Promise<void> {
     const before = await archivedCount(cluster);
     await using load = await startLoad(cluster, LOAD);
-    await waitFor(async () => (await archivedCount(cluster)) >= before + SEGMENTS_UNDER_LOAD, {
-      what: 'segments to be archived',
-      deadlineMs: LOAD_DEADLINE_MS,
-    });
+    const archived = async (): Promise<boolean> => (await archivedCount(cluster)) >= before + SEGMENTS_UNDER_LOAD;
+    try {
+      await waitFor(archived, { what: 'segments to be archived', deadlineMs: LOAD_DEADLINE_MS });
+    } catch (error) {
+      throw new Error(`too little was archived\n${await cluster.logTail()}`, { cause: error });
+    }
     const { committed } = await load.stop();
-    const archived = (await archivedCount(cluster)) - before;
-    this.#story.say(`${LOAD.clients} clients committed ${committed.length} orders; ${archived} WAL files are archived`);
+    const files = (await archivedCount(cluster)) - before;
+    this.#story.say(`${LOAD.clients} clients committed ${committed.length} orders; ${files} WAL files are archived`);
   }
 
   async #backUp(cluster: Cluster, config: string): Promise<void> {

@@ -60,16 +60,18 @@ async function nodeModules(): Promise<string> {
   if (needed.every((path) => mayUse(serverUser(), path, runtimes.includes(path)))) return own;
 
   const lock = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json')));
-  const name = `packages-${lock.digest('hex').slice(0, 16)}`;
-  return await makeOnce(join(await sharedPlace(), name), async (folder) => {
+  const name = `closed-packages-${lock.digest('hex').slice(0, 16)}`;
+  const copy = await makeOnce(join(await sharedPlace(), name), async (folder) => {
+    const to = join(folder, 'node_modules'); // of this name, else the packages do not find one another
     for (const each of RUNTIMES.filter((runtime) => existsSync(join(own, runtime)))) {
-      await cp(join(own, each, 'bin'), join(folder, each, 'bin'), { recursive: true, verbatimSymlinks: true });
+      await cp(join(own, each, 'bin'), join(to, each, 'bin'), { recursive: true, verbatimSymlinks: true });
     }
     for (const each of withDependencies(own, NATIVE_PACKAGES)) {
-      await cp(join(own, each), join(folder, each), { recursive: true, verbatimSymlinks: true });
+      await cp(join(own, each), join(to, each), { recursive: true, verbatimSymlinks: true });
     }
     makeReadable(folder);
   });
+  return join(copy, 'node_modules');
 }
 
 /** The names given and those of all packages below them that are installed. */
