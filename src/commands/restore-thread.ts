@@ -14,7 +14,7 @@ import type { FromThread, ThreadInput, ToThread } from './restore/thread-protoco
 /** A person waits: a store that does not answer is given up after some seconds, not after hours. */
 const TRIES = 5;
 
-/** Answers the messages in their order, one at a time, until the first failure or the port is closed. */
+/** Answers the messages in their order, one at a time, until the first failure or the `end`. */
 async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
   const stop = new AbortController();
   const say = (message: FromThread): void => port.postMessage(message);
@@ -61,6 +61,10 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
         break;
       case 'abort':
         stop.abort(new WalholdError('interrupted', 'told to stop'));
+        break;
+      case 'end':
+        stop.abort(new WalholdError('interrupted', 'told to end'));
+        work = work.finally(() => port.close());
     }
     work.catch(fail);
   });

@@ -94,10 +94,15 @@ class CopyWorker {
     this.#send({ kind: 'abort' });
   }
 
-  /** Resolves when the thread is gone, which is soon: a stuck one is ended by force. */
+  /**
+   * Resolves when the thread is gone, which is soon; one that hangs in a system call is left behind. Never by force: a thread that is
+   * torn down within the native codec takes the whole process with it.
+   */
   async ended(): Promise<void> {
-    const timer = setTimeout(() => void this.#worker.terminate(), STOP_MS);
-    await this.#exited;
+    const { promise: waited, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, STOP_MS);
+    this.#worker.unref();
+    await Promise.race([this.#exited, waited]);
     clearTimeout(timer);
   }
 

@@ -60,9 +60,9 @@ export async function fillTarget(
   const target = await prepareTarget({ record, dataDirectory, mappings, readFirstEntry: readFirst, ...host });
   try {
     await writeFiles(context, options, { source, record, target, pieces });
-    await completeTarget(target, record, manifestBytes, conf);
-    await placePartialOf(source, plan, found, target);
     const configFiles = await placeConfig(context, options, { source, record, target });
+    await completeTarget(target, record, manifestBytes, { ...conf, configFiles });
+    await placePartialOf(source, plan, found, target);
     context.signal.throwIfAborted();
     await openTarget(target, record);
     const seconds = Math.max(0.001, (clock.now() - begun) / 1000);

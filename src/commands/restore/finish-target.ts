@@ -9,12 +9,15 @@ import { HELD_BACK, type Target } from './prepare-target.ts';
 import { recoveryConf, signalFile, type RecoveryConf } from './recovery-conf.ts';
 import { MARKER_NAME, type Owner } from './target-directory.ts';
 
-/** Everything between the restored files and a data directory that a server recovers, except `global/pg_control`. */
+/**
+ * Everything between the restored files and a data directory that a server recovers, except `global/pg_control`. `configFiles`: where
+ * configuration from outside lies by now.
+ */
 export async function completeTarget(
   target: Target,
   record: BackupRecord,
   manifest: Uint8Array,
-  conf: RecoveryConf,
+  conf: RecoveryConf & { configFiles: string | undefined },
 ): Promise<void> {
   const { dataDirectory, owner } = target;
   await allowGroup(target);
@@ -24,8 +27,12 @@ export async function completeTarget(
   await write('backup_manifest', manifest);
   await placeLinks(target, record);
   const autoConf = await textOf(join(dataDirectory, 'postgresql.auto.conf'));
-  const mainConf = await textOf(join(dataDirectory, 'postgresql.conf'));
-  await write('postgresql.auto.conf', recoveryConf(conf, autoConf, mainConf));
+  const outside = record.config?.configFile;
+  const mainConf =
+    conf.configFiles === undefined || outside === undefined
+      ? join(dataDirectory, 'postgresql.conf')
+      : join(conf.configFiles, outside);
+  await write('postgresql.auto.conf', recoveryConf(conf, autoConf, await textOf(mainConf)));
   await write(signalFile(conf), '');
 }
 

@@ -61,10 +61,12 @@ export async function restoreAll(run: RestoreRun): Promise<void> {
 class RestoreWorker {
   readonly #worker: Worker;
   readonly #failure: PromiseWithResolvers<never> = Promise.withResolvers();
+  readonly #exited: Promise<unknown>;
   #onMessage: (message: FromThread) => void = () => {};
 
   constructor(input: ThreadInput, warn: RestoreRun['warn']) {
     this.#worker = new Worker(threadFile('restore-thread'), { workerData: input });
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve));
     this.#worker.once('error', (error) => this.#failure.reject(crash(error)));
     this.#worker.once('exit', () => this.#failure.reject(crash(new Error('it ended'))));
     this.#worker.on('message', (message: FromThread) => {
@@ -112,12 +114,16 @@ class RestoreWorker {
     this.#send({ kind: 'abort' });
   }
 
-  /** Resolves when the thread is gone; one that hangs in a system call is left behind. */
+  /**
+   * Resolves when the thread is gone; one that hangs in a system call is left behind. Never by force: a thread that is torn down
+   * within the native codec takes the whole process with it.
+   */
   async ended(): Promise<void> {
     const { promise: waited, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, STOP_MS);
+    this.#send({ kind: 'end' });
     this.#worker.unref();
-    await Promise.race([this.#worker.terminate(), waited]);
+    await Promise.race([this.#exited, waited]);
     clearTimeout(timer);
   }
 

@@ -26,7 +26,9 @@ export interface TargetLayout {
   heldBack: { path: string; as: string };
 }
 
-export type ToThread = { kind: 'restore'; piece: RestorePiece } | { kind: 'sync' } | { kind: 'abort' };
+/** `end`: nothing more will come; whatever runs is given up. */
+export type ToThread =
+  { kind: 'restore'; piece: RestorePiece } | { kind: 'sync' } | { kind: 'abort' } | { kind: 'end' };
 
 export type FromThread =
   | { kind: 'restored'; plainBytes: number }
