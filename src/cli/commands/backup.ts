@@ -34,6 +34,8 @@ export function addBackupCommand({ program, run }: Companion): void {
     .option('-d, --dbname <CONNSTR>', 'connection string, as for psql; PG* variables count too')
     .addOption(choice('--type <TYPE>', 'kind of backup', ['full', 'incremental', 'auto'], 'full'))
     .option('-l, --label <LABEL>', 'label of the backup', 'walhold base backup')
+    // A setting, and so taken before commander sees it: here for the help.
+    .option('-j, --jobs <N>', 'threads that copy (the setting jobs)')
     .addOption(
       choice('-c, --checkpoint <MODE>', 'make the first checkpoint fast, or spread', ['fast', 'spread'], 'spread'),
     )
