@@ -2,14 +2,14 @@
  * Which backup, which timeline and which WAL lead to a target: decided before any byte is moved, from listings and a few heads.
  * What cannot be reached is said here, with what can.
  */
-import { lineage } from '../postgres/timeline-history.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
 import type { ReachOptions, Remark, Verdict } from './reach-verdict.ts';
 import type { PathLeg, PathSegment } from './recovery-path.ts';
 import { describeTarget, type RecoveryTarget, type TimelineWish } from './recovery-target.ts';
-import { nameOf, wayOf, type PlannedBackup, type Point, type WalEvidence, type Way } from './restore-way.ts';
+import { wayOf, type PlannedBackup, type Point, type WalEvidence, type Way } from './restore-way.ts';
 import { reachTarget } from './target-reach.ts';
-import { chooseTimeline, leftBehind } from './timeline-choice.ts';
+import { branchRemarks, timelinesOfWay } from './branch-remarks.ts';
+import { chooseTimeline } from './timeline-choice.ts';
 import type { StoredPartial } from './wal-inventory.ts';
 
 export interface PlanRequest extends ReachOptions {
@@ -63,7 +63,10 @@ export async function planRestore<B extends PlannedBackup>(
     }
     const way = findWay(backup, request, evidence);
     const verdict = typeof way === 'string' ? notThere(way) : await reachTarget(way, request.target, request, evidence);
-    if (verdict.reached && typeof way !== 'string') return makePlan(way, verdict, remarks, evidence);
+    if (verdict.reached && typeof way !== 'string') {
+      remarks.push(...verdict.remarks, ...(await branchRemarks(way, request.target, verdict.walTo, evidence)));
+      return makePlan(way, verdict, remarks, evidence);
+    }
     if (verdict.reached) continue;
     failed ??= verdict;
     remarks.push({ level: 'warning', text: `backup ${backup.id} is passed over: ${verdict.why}` });
@@ -111,28 +114,16 @@ function findWay<B extends PlannedBackup>(backup: B, request: PlanRequest, evide
 function makePlan<B extends PlannedBackup>(
   way: Way<B>,
   verdict: Extract<Verdict, { reached: true }>,
-  before: readonly Remark[],
+  remarks: readonly Remark[],
   { inventory }: WalEvidence,
 ): RestorePlan<B> {
   const { timeline } = way.history;
-  const path = lineage(way.history);
-  const timelines = path.slice(path.indexOf(way.backup.timeline));
-  const remarks: Remark[] = [...before, ...verdict.remarks];
-  for (const stray of way.stray) {
-    const text = `timeline ${stray} is ignored: nothing from where it begins is stored of it`;
-    remarks.push({ level: 'notice', text });
-  }
-  for (const left of leftBehind(way.history, inventory)) {
-    if (!timelines.includes(left.timeline)) continue;
-    const text = `timeline ${left.timeline} goes on where timeline ${timeline} leaves it, up to segment ${nameOf({ timeline: left.timeline, segno: left.highest }, inventory)}: --target-timeline ${left.timeline} recovers that`;
-    remarks.push({ level: 'notice', text });
-  }
   return {
     reachable: true,
     backup: way.backup,
     timeline,
     hasHistory: timeline === 1 || inventory.histories.has(timeline),
-    timelines,
+    timelines: timelinesOfWay(way),
     legs: way.legs,
     walFrom: { timeline: way.legs[0]?.timeline ?? timeline, segno: way.first },
     walTo: verdict.walTo,

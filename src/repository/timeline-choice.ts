@@ -1,4 +1,5 @@
-import { forkPoint, lineage, type TimelineHistory } from '../postgres/timeline-history.ts';
+import type { Lsn } from '../postgres/lsn.ts';
+import { forkPoint, type TimelineHistory } from '../postgres/timeline-history.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
 import { segnoOfLsn } from '../postgres/wal-name.ts';
 import { liesOn, type BackupPoint } from './coverage.ts';
@@ -41,19 +42,20 @@ export function isStray(history: TimelineHistory, inventory: WalInventory): bool
   return highest === undefined || highest < segnoOfLsn(fork, inventory.segmentBytes);
 }
 
-/** Ancestors of which WAL beyond the point where `history` leaves them is stored, with the highest segment: what this path gives up. */
-export function leftBehind(
-  history: TimelineHistory,
-  inventory: WalInventory,
-): { timeline: TimelineId; highest: bigint }[] {
-  return lineage(history)
-    .slice(0, -1)
-    .flatMap((timeline, index) => {
-      const left = history.entries[index]?.switchLsn;
-      const highest = walOf(inventory, timeline).segments.runs.at(-1)?.last;
-      if (left === undefined || highest === undefined) return [];
-      return highest > segnoOfLsn(left, inventory.segmentBytes) ? [{ timeline, highest }] : [];
-    });
+/** An ancestor of which WAL beyond the point where it is left is stored: what the way gives up. */
+export interface LeftTimeline {
+  readonly timeline: TimelineId;
+  readonly switchLsn: Lsn;
+  /** The highest segment of it that is stored. */
+  readonly highest: bigint;
+}
+
+export function leftBehind(history: TimelineHistory, inventory: WalInventory): LeftTimeline[] {
+  return history.entries.flatMap(({ timeline, switchLsn }) => {
+    const highest = walOf(inventory, timeline).segments.runs.at(-1)?.last;
+    const further = highest !== undefined && highest > segnoOfLsn(switchLsn, inventory.segmentBytes);
+    return further ? [{ timeline, switchLsn, highest }] : [];
+  });
 }
 
 /**

@@ -2,6 +2,7 @@ import { Option } from 'commander';
 import type { RestoreWords } from '../../commands/restore/restore-options.ts';
 import { loadConfig } from '../../config/load.ts';
 import { hostZone } from '../../postgres/target-time.ts';
+import { isAlive } from '../is-alive.ts';
 import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
 
 interface RestoreFlags extends CommonOptions, Omit<RestoreWords, 'useRepo'> {
@@ -56,14 +57,4 @@ export function addRestoreCommand({ program, run, settings }: Companion): void {
 
 function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
-}
-
-/** A process that may not be signalled is there. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

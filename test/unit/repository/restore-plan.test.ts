@@ -35,6 +35,8 @@ interface Case {
   backups: PlannedBackup[];
   request?: Partial<PlanRequest>;
   facts?: (segno: bigint) => Partial<SegmentFacts>;
+  /** The last commit, where it depends on the timeline. */
+  factsOf?: (segno: bigint, timeline: number) => bigint;
   partialFacts?: Partial<SegmentFacts>;
 }
 
@@ -45,12 +47,17 @@ async function plan({
   backups,
   request,
   facts,
+  factsOf,
   partialFacts,
 }: Case): Promise<RestorePlan<PlannedBackup> | NoPlan> {
   const wal = inventory(stored);
   const committed = (segno: bigint): Partial<SegmentFacts> => ({ commits: 5, lastCommit: commitIn(segno) });
   const times = {
-    segment: ({ segno }: { segno: bigint }) => Promise.resolve({ ...UNKNOWN, ...(facts ?? committed)(segno) }),
+    segment: ({ segno, timeline }: { segno: bigint; timeline: number }) => {
+      const lastCommit = factsOf?.(segno, timeline);
+      const known = lastCommit === undefined ? (facts ?? committed)(segno) : { commits: 1, lastCommit };
+      return Promise.resolve({ ...UNKNOWN, ...known });
+    },
     partial: () => Promise.resolve({ ...UNKNOWN, ...partialFacts }),
   };
   const defaults: PlanRequest = {
@@ -324,6 +331,31 @@ describe('the timeline', () => {
   ];
   it.each(table)('%s', async (_, one, expected) => {
     expect(await shown(one)).toBe(expected);
+  });
+
+  const levelOf = async (one: Case): Promise<string[]> => {
+    const found = await plan(one);
+    return found.reachable ? found.remarks.map(({ level, text }) => `${level}: ${text.slice(0, 10)}`) : [];
+  };
+
+  it('that is left while it was still written at the target is warned of', async () => {
+    // Timeline 2 began in segment 5 when timeline 1 had come to segment 9: its first commit is minutes later.
+    const stored = { 1: { segments: '1-9' }, 2: { segments: '5-12', history: FORK5 } };
+    const late = (segno: bigint, timeline: number): bigint => commitIn(timeline === 2 ? segno + 5n : segno);
+    const wal = { stored, backups: [b2], factsOf: late };
+    expect(await levelOf({ ...wal, request: { target: toMinute(8) } })).toEqual(['warning: timeline 1']);
+    expect(await levelOf({ ...wal, request: { target: toMinute(11) } })).toEqual(['notice: timeline 1']);
+    expect(await levelOf({ ...wal, request: { target: toMinute(3) } })).toEqual(['notice: timeline 1']);
+  });
+
+  it('that is newer and a sibling is warned of', async () => {
+    const stored = {
+      1: { segments: '1-9' },
+      2: { segments: '5-8', history: FORK5 },
+      3: { segments: '4-9', history: '1 0/4000100 x' },
+    };
+    const found = await levelOf({ stored, backups: [backup('B6', 2, 6)] });
+    expect(found).toEqual(['warning: timeline 3']);
   });
 
   it('that is left behind or passed over is named', async () => {
