@@ -35,7 +35,7 @@ function sayPlan(
   plan: RestorePlan<RestorableBackup>,
   { inventory, overview }: ReadPlan,
 ): void {
-  const lines = planLines(plan, options.target, inventory);
+  const lines = planLines(plan, options, inventory);
   if (options.dryRun && !options.json) print(`${lines.join('\n')}\n`);
   if (!options.dryRun) for (const line of lines) log.info(line);
   for (const { level, text } of plan.remarks) {

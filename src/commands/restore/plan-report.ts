@@ -3,9 +3,9 @@ import { formatLsn } from '../../postgres/lsn.ts';
 import { formatIso } from '../../postgres/timestamp.ts';
 import type { BackupSummary } from '../../repository/backups.ts';
 import { lengthUpTo } from '../../repository/recovery-path.ts';
-import { describeTarget, type RecoveryTarget } from '../../repository/recovery-target.ts';
+import { describeTarget } from '../../repository/recovery-target.ts';
 import { describePoint, nameOf, type PlannedBackup, type Point } from '../../repository/restore-way.ts';
-import type { NoPlan, RestorePlan } from '../../repository/restore-plan.ts';
+import type { NoPlan, PlanRequest, RestorePlan } from '../../repository/restore-plan.ts';
 import { walOf, type WalInventory } from '../../repository/wal-inventory.ts';
 import { formatBytes } from '../format-bytes.ts';
 
@@ -56,7 +56,7 @@ export function planJson(plan: RestorePlan<RestorableBackup> | NoPlan, inventory
 /** One line each, for people. */
 export function planLines(
   plan: RestorePlan<RestorableBackup>,
-  target: RecoveryTarget,
+  request: Pick<PlanRequest, 'target' | 'backup' | 'timeline'>,
   inventory: WalInventory,
 ): string[] {
   const { summary } = plan.backup;
@@ -64,11 +64,29 @@ export function planLines(
   const count = lengthUpTo(plan.legs, plan.walTo.segno);
   const wal = formatBytes(walBytes(plan, inventory));
   return [
-    `target: ${describeTarget(target)}`,
-    `backup: ${summary.id}, from ${summary.startedAt} to ${summary.stoppedAt} (PostgreSQL ${summary.server.version}; ${size})`,
-    `timelines: ${plan.timelines.join(' > ')}`,
+    `target: ${describeTarget(request.target)}`,
+    `backup: ${summary.id}, ${whyBackup(request)}, from ${summary.startedAt} to ${summary.stoppedAt} (PostgreSQL ${summary.server.version}; ${size})`,
+    `timelines: ${plan.timelines.join(' > ')}, ${whyTimeline(request)}`,
     `WAL: ${nameOf(plan.walFrom, inventory)} to ${nameOf(plan.walTo, inventory)} (${count} segments, ${wal} stored)`,
   ];
+}
+
+function whyBackup({ target, backup }: Pick<PlanRequest, 'target' | 'backup'>): string {
+  if (backup !== 'any') return 'as told';
+  return target.kind === 'time' || target.kind === 'lsn'
+    ? 'the newest from which the target can be reached'
+    : 'the newest that can be used';
+}
+
+function whyTimeline({ timeline }: Pick<PlanRequest, 'timeline'>): string {
+  switch (timeline.kind) {
+    case 'newest':
+      return 'the newest that descends from the backup and holds WAL';
+    case 'current':
+      return "the backup's own";
+    case 'number':
+      return 'as told';
+  }
 }
 
 /** Stored bytes of the WAL that recovery reads. */

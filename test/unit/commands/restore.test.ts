@@ -266,7 +266,7 @@ describe('the plan', () => {
     const result = await place.restore('--dry-run');
     expect(result.status).toBe(0);
     expect(result.stdout).toMatch(
-      /^target: the end of the WAL\nbackup: 20261122T174500Z-full, .*\ntimelines: 1\nWAL: /,
+      /^target: the end of the WAL\nbackup: 20261122T174500Z-full, the newest that can be used, .*\ntimelines: 1, the newest that descends .*\nWAL: /,
     );
     expect(await place.made()).toEqual([]);
   });
