@@ -236,6 +236,8 @@ describe('absence', () => {
     await using second = await FileRepository.create(2);
     const words = ['--repo2', second.repository.url];
     expect(await fetchFile(nameOf(6), words)).toMatchObject({ status: 1 });
+    await unlink(join(second.root, 'walhold.json'));
+    expect(await fetchFile(nameOf(6), words)).toMatchObject({ status: 200 });
     await rm(second.root, { recursive: true });
     expect(await fetchFile(nameOf(6), words)).toMatchObject({ status: 200 });
     expect(await fetchFile(nameOf(5), words)).toMatchObject({ status: 0, stderr: '' });
