@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync, type Stats } from '
 import { ioError, systemCode } from '../../base/errors.ts';
 import type { AccountNames } from '../../base/account-names.ts';
 import type { Clock } from '../../base/clock.ts';
-import { firstBlock, relationFile } from '../../postgres/relation-file.ts';
+import { firstBlock, relationFile, type RelationFile } from '../../postgres/relation-file.ts';
 import type { PartWriter } from '../../repository/part-writer.ts';
 import { below, type DataPath } from '../../server/walk-data.ts';
 import { tarHeader, tarPadding } from '../../stream/tar-header.ts';
@@ -29,6 +29,8 @@ interface Source {
   fd: number;
   path: DataPath;
   name: string;
+  /** `undefined`: its pages, if it has any, carry no checksums. */
+  relation: RelationFile | undefined;
   stats: Stats;
 }
 
@@ -110,7 +112,7 @@ export class FileCopier {
     const { signal, clock, pages } = this.#deps;
     signal.throwIfAborted();
     chunk.fill(0, readFully(source, chunk, position));
-    const relation = pages === undefined ? undefined : relationFile(source.name);
+    const { relation } = source;
     if (pages !== undefined && relation !== undefined) {
       const { pageBytes, blocksPerFile } = pages;
       const read = (into: Buffer, at: number): number => readFully(source, into, at);
@@ -158,7 +160,8 @@ function openSource(dataDirectory: string, path: DataPath): Source | undefined {
   const full = below(dataDirectory, path);
   return orVanished(full, (one) => {
     const fd = openSync(one, 'r');
-    return { fd, path, name: path.toString('latin1'), stats: fstatSync(fd) };
+    const name = path.toString('latin1');
+    return { fd, path, name, relation: relationFile(name), stats: fstatSync(fd) };
   });
 }
 
