@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -7,7 +7,8 @@ import { ROOT } from '../../scripts/build.ts';
 import { blocksFor } from '../support/document-blocks.ts';
 import { run } from '../support/run.ts';
 
-const DEMO_MS = 110_000;
+// On a machine that does nothing else 20 s are enough.
+const DEMO_MS = 240_000;
 
 const [block] = blocksFor(import.meta.url);
 const [demo, tests, ...others] = (block?.text ?? '').trimEnd().split('\n');
@@ -17,21 +18,26 @@ test("README.md's two commands are the demonstration and what CI runs, which run
   expect(readFileSync(join(ROOT, '.ci', 'run'), 'utf8')).toMatch(/^exec scripts\/test ci$/m);
 });
 
-test('the demonstration brings the rows back, in a checkout that no other user can enter, and leaves nothing behind', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'walhold-closed-')); // 0700
-  try {
-    await run(['sh', '-eu', '-c', COPY, 'sh', ROOT, folder], { timeoutMs: 60_000 });
-    const before = await demoFolders();
-    const result = await run(['sh', '-eu', '-c', demo ?? ''], { cwd: folder, timeoutMs: DEMO_MS });
-    expect(result.stderr).toBe('');
-    expect(result.stdout).toMatch(/same rows, by count and checksum/);
-    expect(result.stdout).toMatch(/The rows are back\.\n$/);
-    expect(result).toMatchObject({ status: 0, heldOpen: false });
-    expect(await demoFolders()).toEqual(before);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-});
+test(
+  'the demonstration brings the rows back, in a checkout that no other user can enter, and leaves nothing behind',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'walhold-closed-')); // 0700
+    try {
+      await run(['sh', '-eu', '-c', COPY, 'sh', ROOT, folder], { timeoutMs: 60_000 });
+      const result = await run(['sh', '-eu', '-c', demo ?? ''], { cwd: folder, timeoutMs: DEMO_MS });
+      expect(result.stderr, result.stdout).toBe('');
+      expect(result.stdout).toMatch(/same rows, by count and checksum/);
+      expect(result.stdout).toMatch(/The rows are back\.\n$/);
+      expect(result).toMatchObject({ status: 0, heldOpen: false });
+      const made = new Set(result.stdout.match(/(?:\/[\w.-]+)*\/walhold-demo(-restored)?-\w{6}/g));
+      expect([...made].map((path) => [path, existsSync(path)])).toEqual([...made].map((path) => [path, false]));
+      expect(made.size).toBe(2);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+  DEMO_MS + 60_000,
+);
 
 test('the demonstration fails, in a line, when it cannot be given', async () => {
   const result = await run([join(ROOT, 'scripts', 'demo'), '12']);
@@ -44,7 +50,3 @@ const COPY = `
 cd "$1"
 tar -c --exclude=./node_modules --exclude=./.git --exclude=./dist . | tar -x -C "$2"
 cp -al node_modules "$2/" 2>/dev/null || cp -a node_modules "$2/"`;
-
-async function demoFolders(): Promise<string[]> {
-  return (await readdir('/tmp')).filter((name) => name.startsWith('walhold-demo')).toSorted();
-}
