@@ -8,8 +8,10 @@ import { answers, asUsual, hangs, type Fault } from '../support/fake-s3-faults.t
 import { FakeS3 } from '../support/fake-s3.ts';
 import { fingerprint } from '../support/fingerprint.ts';
 import { restoreCommand } from '../support/hook.ts';
+import { commandsOf } from '../support/killer.ts';
 import { hasPromoted, recoverFromArchive, startInVain } from '../support/recovery.ts';
 import { archivingToS3 } from '../support/s3-cluster.ts';
+import type { Settings } from '../support/server-settings.ts';
 import { copyOf, makeStandby, waitUntilReplayed } from '../support/standby.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -117,13 +119,20 @@ describe('while the store does not work', () => {
     expect(await fingerprint(copy)).toEqual(await fingerprint(original.cluster));
   });
 
-  test('recovery that waits ends at once when it is told to', async () => {
+  test('recovery that waits ends at once when it is told to, and leaves nothing behind', async () => {
     await using fake = await FakeS3.start();
-    await using recovery = await interruptedRecovery(fake, hangs);
+    await using recovery = await interruptedRecovery(fake, hangs, { request_timeout: '60s' });
     const { copy } = recovery;
     await copy.start({ until: 'nothing' });
-    await copy.waitForLog(/walhold-fetch: warning: waiting for/);
+    await waitFor(() => fake.requests.length >= recovery.requestsBefore + REQUESTS_BEFORE_OUTAGE + 1, {
+      what: 'the recovery to hang',
+    });
+    expect(commandsOf(copy, 'walhold-fetch')).not.toEqual([]);
     expect(await copy.stop('fast')).toBeLessThan(5_000);
+    await waitFor(() => commandsOf(copy, 'walhold-fetch').length === 0, {
+      what: 'the fetch to end',
+      deadlineMs: 3_000,
+    });
     expect(hasPromoted(await copy.logText())).toBe(false);
   });
 });
@@ -165,7 +174,7 @@ describe('a share that is not mounted', () => {
 async function archivedToFake(fake: FakeS3, options: ArchivedOptions = {}): Promise<Archived> {
   fake.makeBucket('bucket');
   const { walhold, env } = archivingToS3(fake, 'bucket');
-  return await archivedCluster({ ...options, env, walhold: { ...walhold, ...IMPATIENT } });
+  return await archivedCluster({ ...options, env, walhold: { ...walhold, ...IMPATIENT, ...options.walhold } });
 }
 
 function beginOutage(fake: FakeS3, fault: Fault): void {
@@ -190,9 +199,10 @@ async function streamingStandby({ cluster, config }: Archived): Promise<Cluster>
 async function interruptedRecovery(
   fake: FakeS3,
   fault: Fault,
-): Promise<{ original: Archived; copy: Cluster } & AsyncDisposable> {
+  settings: Settings = {},
+): Promise<{ original: Archived; copy: Cluster; requestsBefore: number } & AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
-  const original = stack.use(await archivedToFake(fake));
+  const original = stack.use(await archivedToFake(fake, { walhold: settings }));
   const { cluster, config } = original;
   await cluster.start();
   await cluster.query('create table t as select generate_series(1, 100) as i');
@@ -203,8 +213,9 @@ async function interruptedRecovery(
     await archiveEverything(cluster);
   }
   await recoverFromArchive(copy, { config });
+  const requestsBefore = fake.requests.length;
   fake.fail(asUsual, { times: REQUESTS_BEFORE_OUTAGE });
   beginOutage(fake, fault);
   const all = stack.move();
-  return { original, copy, [Symbol.asyncDispose]: async () => await all.disposeAsync() };
+  return { original, copy, requestsBefore, [Symbol.asyncDispose]: async () => await all.disposeAsync() };
 }

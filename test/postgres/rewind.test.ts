@@ -33,10 +33,10 @@ test.runIf(hasClients)('pg_rewind -c brings an old primary back with WAL that on
   await removeWal(old.dataDir, await filedSegments(repository, '00000001'));
 
   const rewind = [join(old.postgres.bin, 'pg_rewind'), '-D', old.dataDir, '--source-server', next.connectionString];
-  const without = await old.run([...rewind, '--dry-run'], { cwd: '/' });
+  const without = await old.run([...rewind, '--dry-run'], { cwd: repository });
   expect(without.status).toBe(1);
   expect(without.stderr).toMatch(/could not (open|find)/);
-  const result = await old.run([...rewind, '-c'], { cwd: '/' });
+  const result = await old.run([...rewind, '-c'], { cwd: repository });
   expect(result.stderr).not.toMatch(/walhold-fetch: error/);
   expect(result).toMatchObject({ status: 0 });
 

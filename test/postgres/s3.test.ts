@@ -54,7 +54,7 @@ describe('a cluster that archives to an S3 which fails every few requests', () =
     const { walhold, env } = archivingToS3(fake, 'bucket');
     await using original = await archivedCluster({ walhold: { ...walhold, request_timeout: '2s' }, env });
     const { cluster, config } = original;
-    failNowAndThen(fake, seed);
+    const met = failNowAndThen(fake, seed);
     await cluster.start();
     await using load = await startLoad(cluster, LOAD);
     await archiveEverything(cluster, 120_000);
@@ -64,7 +64,7 @@ describe('a cluster that archives to an S3 which fails every few requests', () =
     await archiveEverything(cluster, 120_000);
     await cluster.kill9();
     await expectEveryRow(original, rows);
-    expect(fake.requests.length).toBeGreaterThan(50);
+    expect(met()).toEqual(expect.arrayContaining(['storing WAL: losesAnswer', 'storing other: losesAnswer', 'reading WAL: cutsBody'])); // prettier-ignore
     expect([...bucket.versions].filter(([, versions]) => versions.length !== 1)).toEqual([]);
   });
 });
@@ -118,19 +118,39 @@ async function versionsByKey(server: S3Server, bucket: string): Promise<Map<stri
   }
 }
 
-/** One fault in two to seven requests, for some thousand requests. */
-function failNowAndThen(fake: FakeS3, seed: number): void {
-  const faults: Fault[] = [
-    drops,
-    losesAnswer,
-    answers(503, 'SlowDown'),
-    cutsBody(100),
-    answers(500, 'InternalError'),
-    losesAnswer,
-    hangs,
-  ];
-  for (let round = 0; round < 400; round += 1) {
-    fake.fail(asUsual, { times: 1 + ((round * 7 + seed * 3) % 5) });
-    fake.fail(faults[(round + seed) % faults.length] ?? drops);
-  }
+const BUSY = answers(503, 'SlowDown');
+const FAILS = answers(500, 'InternalError');
+
+/** Those that leave more behind than they say come more often. */
+const FAULTS: Readonly<Record<'storing' | 'reading', Record<string, Fault>[]>> = {
+  storing: [
+    { losesAnswer },
+    { drops },
+    { losesAnswer },
+    { BUSY },
+    { losesAnswer },
+    { FAILS },
+    { losesAnswer },
+    { hangs },
+  ],
+  reading: [{ drops }, { cutsBody: cutsBody(100) }, { BUSY }, { FAILS }, { hangs }],
+};
+
+/** Every third request to store WAL meets a fault, so does every third to store anything else, and to read. */
+function failNowAndThen(fake: FakeS3, seed: number): () => string[] {
+  const counts = new Map<string, number>();
+  const met = new Set<string>();
+  const sometimes: Fault = async (request, carryOut, response) => {
+    const kind = request.method === 'GET' || request.method === 'HEAD' ? 'reading' : 'storing';
+    const what = `${kind} ${request.key.includes('/wal/') ? 'WAL' : 'other'}`;
+    const count = (counts.get(what) ?? 0) + 1;
+    counts.set(what, count);
+    const faults = FAULTS[kind].flatMap((one) => Object.entries(one));
+    const [name, fault] = faults[(Math.floor(count / 3) + seed) % faults.length] ?? ['none', asUsual];
+    if (count % 3 !== 0) return await asUsual(request, carryOut, response);
+    met.add(`${what}: ${name}`);
+    await fault(request, carryOut, response);
+  };
+  fake.fail(sometimes, { times: Number.POSITIVE_INFINITY });
+  return () => [...met];
 }
