@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chmod, lstat, mkdir, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { createDurably, syncDirectory } from '../base/durable.ts';
@@ -23,14 +23,17 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
   /** Directories whose own names are known to be on disk, up to the root. */
   const durable = new Set<string>();
   let sweeping = true;
+  let owner: Owner | 'whoever writes' | undefined;
 
   const create = async (path: string, body: Body, signal: AbortSignal): Promise<'created' | 'exists'> => {
     const directory = dirname(path);
-    await makeBelow(root, temporaryDirectory);
-    await makeBelow(root, directory);
+    owner ??= (await ownerOfNew(root)) ?? 'whoever writes';
+    await makeBelow(root, temporaryDirectory, owner);
+    await makeBelow(root, directory, owner);
     if (sweeping) await sweep(temporaryDirectory, clock.now() - LEFTOVER_MS).catch(() => undefined);
     sweeping = false;
-    const fill = (handle: FileHandle): Promise<void> => fillFile(handle, body, signal);
+    const to = owner;
+    const fill = (handle: FileHandle): Promise<void> => fillFile(handle, body, to, signal);
     const result = await createDurably(path, fill, { mode: 0o600, temporaryDirectory });
     if (result === 'exists') await syncExisting(path);
     await syncAbove(root, directory, durable);
@@ -51,11 +54,33 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
   };
 }
 
-async function fillFile(handle: FileHandle, body: Body, signal: AbortSignal): Promise<void> {
+/** Who a new file or directory shall belong to. */
+interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/**
+ * The account that what root makes in this repository belongs to: whoever wrote there first, else the owner of its directory. The server,
+ * which is not root, must be able to read and to go on. `undefined`: this process is not root, and what it makes is its own.
+ */
+export async function ownerOfNew(root: string): Promise<Owner | undefined> {
+  if (process.geteuid?.() !== 0) return undefined;
+  const { uid, gid } = await stat(join(root, TEMPORARY_DIRECTORY)).catch(() => stat(root));
+  return { uid, gid };
+}
+
+async function fillFile(
+  handle: FileHandle,
+  body: Body,
+  owner: Owner | 'whoever writes',
+  signal: AbortSignal,
+): Promise<void> {
   if (body.kind === 'buffer') await handle.writeFile(body.bytes);
   else await pour(handle, body.chunks, signal);
-  // Some mounts have no modes; the object is as good without.
+  // Some mounts have no modes, or no owners; the object is as good without.
   await handle.chmod(FILE_MODE).catch(() => undefined);
+  if (owner !== 'whoever writes') await handle.chown(owner.uid, owner.gid).catch(() => undefined);
   signal.throwIfAborted();
 }
 
@@ -84,17 +109,18 @@ class SourceFailure extends Error {
 }
 
 /** `mkdir -p` that never makes the root. Another process may remove or make the same directories at any moment. */
-async function makeBelow(root: string, directory: string): Promise<void> {
+async function makeBelow(root: string, directory: string, owner: Owner | 'whoever writes'): Promise<void> {
   try {
     await mkdir(directory, { mode: DIRECTORY_MODE });
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return;
     if (systemCode(error) !== 'ENOENT' || dirname(directory) === root) throw error;
-    await makeBelow(root, dirname(directory));
-    return makeBelow(root, directory);
+    await makeBelow(root, dirname(directory), owner);
+    return makeBelow(root, directory, owner);
   }
   const inherited = (await stat(directory)).mode & 0o2000;
   await chmod(directory, DIRECTORY_MODE | inherited).catch(() => undefined);
+  if (owner !== 'whoever writes') await chown(directory, owner.uid, owner.gid).catch(() => undefined);
 }
 
 /** The other writer may not have come to its fsync yet, and `exists` promises durability. */

@@ -16,7 +16,7 @@ export async function prepareRepositories({ context, source, repositories, signa
   const spool = (await ownsDirectory(dataDirectory)) ? await openSpool(path, log, clock.now()) : NO_SPOOL;
   for (const repository of repositories) {
     refuseInside(repository, dataDirectory);
-    refuseRoot(repository, dataDirectory);
+    await refuseRoot(repository, dataDirectory);
     const place = placeText(repository.settings);
     const known = await isKnownRepository(spool, place, control.systemId);
     const now = new Date(clock.now());
@@ -33,11 +33,15 @@ function refuseInside({ settings, url }: Repository, dataDirectory: string): voi
   });
 }
 
-/** What root made there the server could neither read nor write beside, and its pushes would fail from then on. */
-function refuseRoot({ settings, url }: Repository, dataDirectory: string): void {
-  if (settings.scheme !== 'file' || process.geteuid?.() !== 0 || statSync(dataDirectory).uid === 0) return;
+/** What root makes there belongs to the repository's owner. If that is not the server, its pushes would fail from then on. */
+async function refuseRoot({ settings, url }: Repository, dataDirectory: string): Promise<void> {
+  if (settings.scheme !== 'file' || process.geteuid?.() !== 0) return;
+  const { ownerOfNew } = await import('../../store/file-create.ts');
+  const server = statSync(dataDirectory).uid;
+  const owner = await ownerOfNew(settings.path).catch(() => undefined);
+  if ((owner?.uid ?? 0) === server) return;
   throw new WalholdError('refused', `root's files in ${url} would be closed to the server`, {
-    hint: `Run this as the user that owns ${dataDirectory}.`,
+    hint: `Run this as the user that owns ${dataDirectory}, or let that user own the repository's directory.`,
   });
 }
 
