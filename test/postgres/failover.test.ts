@@ -1,13 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { walhold, walholdOk } from '../support/archived-cluster.ts';
-import { waitUntilArchived } from '../support/archiving.ts';
-import { failoverBehindArchive } from '../support/failover.ts';
-import { archiveCommand } from '../support/hook.ts';
+import { archivedCluster, backUp, restored, walhold, walholdOk } from '../support/archived-cluster.ts';
+import { archiveEverything, waitUntilArchived } from '../support/archiving.ts';
+import { failoverBehindArchive, writeAndSwitch } from '../support/failover.ts';
+import { archiveCommand, restoreCommand } from '../support/hook.ts';
 import { fingerprint } from '../support/fingerprint.ts';
 import { recoverFromArchive, startInVain } from '../support/recovery.ts';
 import { filedSegments, filedWal } from '../support/repository-files.ts';
+import { makeStandby, waitUntilCaughtUp, waitUntilReplayed } from '../support/standby.ts';
 
 describe('after a failover in which the old primary had not archived all', () => {
   test('recovery stops at the hole, and goes on once the new primary has pushed what it had streamed', async () => {
@@ -62,5 +63,64 @@ describe('after a failover in which the old primary had not archived all', () =>
     await old.cluster.configure({ archive_command: await archiveCommand({ config: old.config }) });
     await old.cluster.start();
     for (const name of unarchived) await waitUntilArchived(old.cluster, name);
+  });
+});
+
+describe('after a failover', () => {
+  test('a standby that lives from the archive alone follows to the new timeline', async () => {
+    await using original = await archivedCluster({
+      walhold: { gap_grace: '1s' },
+      settings: { wal_keep_size: '256MB' },
+    });
+    const { cluster: primary, config } = original;
+    await primary.start();
+    await primary.query('create table t as select 1 as i, $$x$$ as v');
+    const settings = { restore_command: await restoreCommand({ config }) };
+    await using next = await makeStandby(primary, { name: 'next', streaming: true, settings });
+    await using follower = await makeStandby(primary, { name: 'follower', streaming: false, settings });
+    await next.start();
+    await follower.start();
+    await writeAndSwitch(primary, 'archived by the old primary');
+    await archiveEverything(primary);
+    await primary.query(`insert into t values (1, 'in the segment of the fork')`);
+    await waitUntilCaughtUp(next, primary);
+    await primary.kill9();
+    await next.promote();
+    await writeAndSwitch(next, 'on the new timeline');
+    await archiveEverything(next);
+    const lsn = await next.value<string>('select pg_current_wal_lsn()::text');
+
+    await waitUntilReplayed(follower, lsn);
+    expect(await follower.value('select pg_is_in_recovery()')).toBe(true);
+    expect(await fingerprint(follower)).toEqual(await fingerprint(next));
+  });
+
+  test('the last rows of the old timeline can be recovered from its partial segment', async () => {
+    await using original = await archivedCluster({ settings: { wal_keep_size: '256MB' } });
+    const { cluster: primary, config, repository } = original;
+    await primary.start();
+    await primary.query('create table t as select 1 as i, $$x$$ as v');
+    await backUp(primary, config);
+    await writeAndSwitch(primary, 'archived by the old primary');
+    await archiveEverything(primary);
+    await using next = await makeStandby(primary, { name: 'next', streaming: true });
+    await next.start();
+    await primary.query(`insert into t values (1, 'in the segment of the fork')`);
+    const lsn = await primary.value<string>('select pg_current_wal_lsn()::text');
+    await primary.query(`insert into t values (1, 'after the target')`);
+    await waitUntilCaughtUp(next, primary);
+    await primary.kill9();
+    await next.promote();
+    await writeAndSwitch(next, 'on the new timeline');
+    await archiveEverything(next);
+    const partials = (await filedWal(repository)).filter((name) => name.includes('.partial.'));
+    expect(partials).toHaveLength(1);
+    expect((await filedSegments(repository)).join(' ')).not.toContain(partials[0]?.slice(0, 24) ?? '');
+
+    await using back = await restored(primary, config, ['--target-timeline', '1', '--target-lsn', lsn]);
+    await back.start();
+    await back.waitForLog(/pausing at the end of recovery/);
+    const found = await back.query<{ v: string }>(`select distinct v from t order by v`);
+    expect(found.map(({ v }) => v)).toEqual(['archived by the old primary', 'in the segment of the fork', 'x']);
   });
 });

@@ -16,7 +16,7 @@ import { copyOf, makeStandby, waitUntilReplayed } from '../support/standby.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** The defaults, scaled so that a test need not wait for them. */
-const IMPATIENT = { request_timeout: '2s', push_timeout: '10s', unreachable_timeout: '4s', gap_grace: '1s' };
+const IMPATIENT = { request_timeout: '2s', push_timeout: '7s', unreachable_timeout: '4s', gap_grace: '1s' };
 
 const BUSY = answers(503, 'SlowDown');
 const DENIED = answers(403, 'AccessDenied');
