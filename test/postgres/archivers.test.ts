@@ -35,9 +35,9 @@ describe('two servers that archive into one place', () => {
     await cluster.start();
     await cluster.query('create table t as select generate_series(1, 100) as i');
     await archiveEverything(cluster);
+    await using later = await copyOf(cluster, { name: 'later' });
     await using first = await copyOf(cluster, { name: 'first' });
     await using second = await copyOf(cluster, { name: 'second' });
-    await using later = await copyOf(cluster, { name: 'later' });
     await cluster.stop('immediate');
     for (const [index, clone] of [first, second].entries()) {
       // Each is promoted without a look at the archive, so both take the next number.
