@@ -6,7 +6,10 @@
 /** How a call can end. */
 export type Ending = 'stored' | 'fetched' | 'absent' | 'done' | 'failed' | 'usage' | 'stopped';
 
-/** `sh` gives a child killed by signal n as 128 + n: these are real-time signals, which nobody else sends. */
+/**
+ * `sh` gives a child killed by signal n as 128 + n: these are real-time signals, which nobody else sends. The status is for where the
+ * signal does not work.
+ */
 const NUMBERS: Readonly<Record<Ending, { status: number; signal: number }>> = {
   stored: { status: 64, signal: 50 },
   fetched: { status: 65, signal: 51 },
@@ -26,28 +29,15 @@ process.on('exit', () => {
   process.exitCode = process.ppid === launcher ? NUMBERS[decided].status : 1;
 });
 
-const SETTLE_MS = 5;
-const MOST_SETTLING = 10;
-
-/** {@link endAs} after what is about to end by itself has ended. */
-export async function endSoonAs(ending: Ending): Promise<never> {
-  for (let times = 0; times < MOST_SETTLING && isStuck(); times++) {
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-  }
-  return endAs(ending);
-}
-
-/** Ends the process, now, whatever is under way. */
+/**
+ * Ends the process, now, whatever is under way.
+ *
+ * By a signal to itself: `process.exit` joins Node's threads first, and can wait for ever: for one in a system call on a dead network
+ * mount or without a name server, and (seen with Node 24, once in some hundred calls) for a compiling thread of V8 that waits for a
+ * garbage collection by the very thread that joins it. A push that hangs stops the archiver.
+ */
 export function endAs(ending: Ending): never {
   decided = ending;
-  if (isStuck() && process.ppid === launcher) process.kill(process.pid, NUMBERS[ending].signal);
+  if (process.ppid === launcher) process.kill(process.pid, NUMBERS[ending].signal);
   process.exit();
-}
-
-/**
- * Whether threads work on files or names: `exit` waits for them, and on a dead network mount, or without a name server, for long. A
- * signal does not.
- */
-function isStuck(): boolean {
-  return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name.startsWith('GetAddrInfo'));
 }

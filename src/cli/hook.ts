@@ -9,7 +9,7 @@ import type { HookContext } from '../commands/hook-context.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { loadConfig } from '../config/load.ts';
 import { callers } from './callers.ts';
-import { endAs, endSoonAs, type Ending } from './exit.ts';
+import { endAs, type Ending } from './exit.ts';
 import { stopSignal } from './stop-signals.ts';
 
 export interface Hook {
@@ -46,9 +46,9 @@ export async function runHook(hook: Hook): Promise<never> {
       workingDirectory: process.cwd(),
       by: `walhold ${VERSION} on ${hostname()}`,
     };
-    return await endSoonAs(await hook.run(split.rest, context));
+    endAs(await hook.run(split.rest, context));
   } catch (error) {
-    return await endSoonAs(report(error, log));
+    endAs(report(error, log));
   }
 }
 

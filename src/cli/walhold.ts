@@ -1,6 +1,6 @@
 /** The companion's process: for people, cron and systemd. */
 import { writeSync } from 'node:fs';
-import { endSoonAs, type Ending } from './exit.ts';
+import { endAs, type Ending } from './exit.ts';
 import { runCompanion } from './run-companion.ts';
 import { stopSignal } from './stop-signals.ts';
 import { writeResult } from './write-result.ts';
@@ -15,7 +15,7 @@ const status = await runCompanion({
   print: writeResult,
   write: writeLine,
 });
-await endSoonAs(ENDINGS[status]);
+endAs(ENDINGS[status]);
 
 /** A log that cannot be written must not decide how the call ends. */
 function writeLine(line: string): void {
