@@ -36,7 +36,6 @@ const TRIES = 2;
 export async function fetchWal(request: FetchRequest, context: HookContext): Promise<'fetched' | 'absent'> {
   const file = wantedFile(request.name);
   const { config, log, clock, random } = context;
-  const allowGap = parseAllowGap(config.allowGap);
   const chosen = chooseRepositories(config.repositories, request.useRepo);
   // The first timeline has no history, and everybody asks.
   if (file === undefined || file.name === '00000001.history') return 'absent';
@@ -48,7 +47,7 @@ export async function fetchWal(request: FetchRequest, context: HookContext): Pro
     );
     const seen = await circumstances(file, local);
     const asker = askerAmong(context.callers, seen.postmaster?.pid);
-    const options = { ...seen, asker, allowGap, spool: local.spool };
+    const options = { ...seen, asker, allowGap: config.allowGap, spool: local.spool };
     const plain = await waitForAnswer(repositories, file, options, context);
     await closeRepositories(repositories);
     if (plain === undefined) return 'absent';
@@ -71,15 +70,6 @@ function wantedFile(name: string): Wanted | undefined {
     });
   }
   return file.kind === 'partial' ? undefined : file;
-}
-
-function parseAllowGap(value: string | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  const kind = parseWalName(value)?.kind;
-  if (kind === 'segment' || kind === 'history') return value;
-  throw new WalholdError('config', `bad value for allow_gap: "${value}"`, {
-    hint: 'Name the one missing segment or history file at which WAL may end.',
-  });
 }
 
 /** What the data directory says of the recovery that asks. */

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { parseSize, parseTime } from '../postgres/units.ts';
+import { parseWalName } from '../postgres/wal-name.ts';
 import type { SettingType } from './settings.ts';
 
 export type SettingValue = { ok: true; value: string | number | boolean } | { ok: false; message: string };
@@ -13,6 +14,8 @@ export function parseSettingValue(type: SettingType, text: string): SettingValue
     case 'text':
     case 'repository':
       return text === '' ? bad('it is empty') : { ok: true, value: text };
+    case 'wal-file':
+      return namesWal(text) ? { ok: true, value: text } : bad(`"${text}" is no name of a segment or a history file`);
     case 'path':
       return text === '' ? bad('it is empty') : { ok: true, value: text };
     case 'boolean':
@@ -37,6 +40,11 @@ export function parseSettingValue(type: SettingType, text: string): SettingValue
 /** Whether a path setting is absolute: relative ones would mean another place for each caller. */
 export function isAbsolutePath(path: string): boolean {
   return isAbsolute(path);
+}
+
+function namesWal(text: string): boolean {
+  const kind = parseWalName(text)?.kind;
+  return kind === 'segment' || kind === 'history';
 }
 
 function parseBoolean(text: string): SettingValue {

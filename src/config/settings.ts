@@ -6,6 +6,7 @@
  */
 export type SettingType =
   | { kind: 'text' }
+  | { kind: 'wal-file' }
   | { kind: 'repository' }
   | { kind: 'path' }
   | { kind: 'boolean' }
@@ -21,8 +22,10 @@ export interface Setting {
   default: string | undefined;
   help: string;
   perRepository?: true;
-  /** What this version lacks; any value but the default is then "not supported by this version". */
+  /** What this version lacks; a value from any source is then "not supported by this version". */
   lacking?: string;
+  /** The one value that asks for nothing of what is lacking. */
+  lackingNothing?: string;
 }
 
 const DAY_MS = 86_400_000;
@@ -107,6 +110,7 @@ export const SETTINGS: readonly Setting[] = [
     default: 'none',
     perRepository: true,
     lacking: 'locking',
+    lackingNothing: 'none',
     help: 'immutability asked of the store for every object',
   },
   {
@@ -174,7 +178,12 @@ export const SETTINGS: readonly Setting[] = [
     default: '30s',
     help: 'budget for a whole outage before a standby goes on without the archive',
   },
-  { name: 'allow_gap', type: text, default: undefined, help: 'the one missing segment at which WAL may end' },
+  {
+    name: 'allow_gap',
+    type: { kind: 'wal-file' },
+    default: undefined,
+    help: 'the one missing segment at which WAL may end',
+  },
   { name: 'gap_grace', type: duration(0, DAY_MS), default: '10s', help: 'how long a hole may be an upload in flight' },
   {
     name: 'spool_path',

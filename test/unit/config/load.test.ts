@@ -71,8 +71,8 @@ describe('settings', () => {
     expect(warnings).toEqual(['unknown environment variables are ignored: WALHOLD_AY, WALHOLD_NO']);
   });
 
-  it('of features to come are accepted where they only tune, and at their defaults', () => {
-    const file = "repo='file:///a'\npush_ahead=2GB\nfetch_ahead=1GB\nworker_idle=0\nlock_mode=none\nretention_full=2";
+  it('of features to come are accepted where they only tune, or ask for nothing', () => {
+    const file = "repo='file:///a'\npush_ahead=2GB\nfetch_ahead=1GB\nworker_idle=0\nlock_mode=none";
     expect(load(file).config.pushAheadBytes).toBe(2 * 1024 ** 3);
   });
 });
@@ -103,6 +103,8 @@ describe('a wrong setting is one error that names its place', () => {
     ],
     ['encryption', `${good}age_recipients = 'age1x'`, [], {}, /age_recipients is not supported by this version/],
     ['retention', `${good}retention_window = '7d'`, [], {}, /retention_window is not supported by this version/],
+    ['a default that nothing stands behind', `${good}retention_full = 2`, [], {}, /retention_full is not supported/],
+    ['a gap that is no file', `${good}allow_gap = on`, [], {}, /line 2: bad value for allow_gap.*no name of a segment/],
     ['gs://', "repo = 'gs://b/p'", [], {}, /gs:\/\/ repositories are not supported by this version/],
     ['a relative path', "repo = 'file://a/b'", [], {}, /must be absolute/],
     ['the root directory', "repo = 'file:///'", [], {}, /root directory/],
