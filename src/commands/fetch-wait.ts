@@ -44,6 +44,8 @@ const GRACE_PAUSE_MS = 1000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 const LINE_EVERY_MS = 60_000;
+/** Whose outage it is where no server runs: a person's, trying. */
+const NO_SERVER = 'no server';
 
 /** The file's verified content, or `undefined`: it is to be called absent. Throws whatever must stop recovery. */
 export async function waitForAnswer(
@@ -76,8 +78,7 @@ class Waiting {
   }
 
   async answer(): Promise<Buffer | undefined> {
-    const { spool, postmaster } = this.#options;
-    if (postmaster !== undefined) this.#spentBefore = await readOutageSpent(spool, postmaster.run);
+    this.#spentBefore = await readOutageSpent(this.#options.spool, this.#run());
     for (;;) {
       const round = await this.#ask();
       const decided = await this.#judge(round);
@@ -196,8 +197,11 @@ class Waiting {
   }
 
   async #noteSpent(): Promise<void> {
-    const { spool, postmaster } = this.#options;
-    if (postmaster !== undefined) await noteOutageSpent(spool, postmaster.run, this.#spent());
+    await noteOutageSpent(this.#options.spool, this.#run(), this.#spent());
+  }
+
+  #run(): string {
+    return this.#options.postmaster?.run ?? NO_SERVER;
   }
 
   /** Each has just shown its identity: after a promotion, pushes shall know them. */

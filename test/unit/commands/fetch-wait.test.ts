@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WalholdError } from '../../../src/base/errors.ts';
 import { SILENT, type Log } from '../../../src/base/log.ts';
@@ -5,7 +8,7 @@ import { waitForAnswer, type WaitOptions } from '../../../src/commands/fetch-wai
 import type { Config } from '../../../src/config/config.ts';
 import { parseWalName, type SegmentFile } from '../../../src/postgres/wal-name.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
-import { NO_SPOOL } from '../../../src/spool/spool.ts';
+import { NO_SPOOL, openSpool } from '../../../src/spool/spool.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { FileRepository, SYSTEM_ID } from '../../support/file-repository.ts';
 import { nameOf, putSegments, segmentBytes } from '../../support/made-segments.ts';
@@ -165,6 +168,28 @@ describe('a standby', () => {
     expect(elapsed).toBeLessThan(32_000);
     expect(await call).toBeUndefined();
     expect(lines.at(-1)).toBe(`error: going on without ${nameOf(5)}: could not open it`);
+  });
+
+  test.each([
+    ['under a server', { pid: 1, run: '1 at noon' }],
+    ['without one', undefined],
+  ])('has one budget for the whole outage, %s', async (_, postmaster) => {
+    const directory = await mkdtemp(join(tmpdir(), 'walhold-spool-'));
+    try {
+      down = UNREACHABLE;
+      for (const expected of [
+        [/^warning: waiting for/, /^error: going on without/],
+        // No more waiting.
+        [/^error: going on without/],
+      ]) {
+        lines = [];
+        const spool = await openSpool(directory, log, clock.now());
+        await elapsedUntil(ask({ standby: true, postmaster, spool }), 2 * MINUTE_MS);
+        expect(lines).toEqual(expected.map((line) => expect.stringMatching(line) as string));
+      }
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   test('goes on at once where there is a hole, with an error', async () => {
