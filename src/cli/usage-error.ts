@@ -1,6 +1,7 @@
 import type { CommanderError } from 'commander';
 import { WalholdError } from '../base/errors.ts';
 import { unknownOption } from '../config/gather.ts';
+import { notYet } from './not-yet.ts';
 
 /** What commander found wrong with the command line, in PostgreSQL's form. `words`: what it was given. */
 export function usageError(error: CommanderError, words: readonly string[]): WalholdError {
@@ -12,8 +13,10 @@ export function usageError(error: CommanderError, words: readonly string[]): Wal
   if (error.code === 'commander.help' || words.length === 0) {
     return new WalholdError('usage', 'no command given', { hint: 'Try "walhold --help".' });
   }
-  const option = /^unknown option "([^"]*)"$/.exec(message)?.[1];
-  const ofSettings = option === undefined ? undefined : unknownOption(option);
+  const [, what, unknown = ''] = /^unknown (command|option) "([^"]*)"$/.exec(message) ?? [];
+  const later = notYet(what === 'command' && words[0] === 'wal' ? `wal ${unknown}` : unknown);
+  if (later !== undefined) return later;
+  const ofSettings = what === 'option' ? unknownOption(unknown) : undefined;
   if (ofSettings?.hint?.startsWith('Did you mean') === true) return ofSettings;
   const meant = /\(Did you mean (?:one of )?(.+)\?\)/.exec(suggestion ?? '')?.[1];
   if (meant !== undefined) return new WalholdError('usage', message, { hint: `Did you mean "${meant}"?` });

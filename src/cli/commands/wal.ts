@@ -9,7 +9,7 @@ import {
 } from '../companion.ts';
 
 export function addWalCommand(companion: Companion): void {
-  const wal = companion.program.command('wal').description('WAL files: list, inspect, push');
+  const wal = companion.program.command('wal').description('WAL files: list, inspect, push').helpCommand(false);
   addList(wal, companion);
   addInspect(wal, companion);
   addPush(wal, companion);
