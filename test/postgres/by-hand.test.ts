@@ -17,6 +17,24 @@ const { hasClients } = await findPostgres();
 
 /** Where the document has the repository. */
 const SHOWN = '/mnt/backup/main';
+const SHOWN_ID = '20261122T174500Z-full';
+
+describe('README.md by hand', () => {
+  test('brings a cluster back, to the end of the log', async () => {
+    await using guide = await Guide.start({ name: 'by-hand' });
+    const { cluster, repository } = guide;
+    await cluster.query('create table orders as select generate_series(1, 5000) as id');
+    const id = await guide.backUp();
+    await cluster.query('insert into orders select generate_series(5001, 6000)');
+    await archiveEverything(cluster);
+    const content = await fingerprint(cluster);
+    await cluster.kill9();
+    await cluster.runOk(['rm', '-r', cluster.dataDir]);
+    await runWithoutWalhold(cluster, blocksFor(import.meta.url, 'short'), { [SHOWN]: repository, [SHOWN_ID]: id });
+    await waitFor(async () => !(await cluster.value<boolean>('select pg_is_in_recovery()')), { what: 'the promotion' });
+    expect(await fingerprint(cluster)).toEqual(content);
+  });
+});
 
 describe.skipIf(!hasClients)('RECOVERY.md by hand: tar, zstd, mv and PostgreSQL alone', () => {
   test('bring back a cluster with two tablespaces from a directory', async () => {
@@ -76,9 +94,8 @@ async function loseCluster(guide: Guide): Promise<Lost> {
 }
 
 async function recoverByHand({ cluster }: Guide, repository: string, { id, time, content }: Lost): Promise<void> {
-  const shownId = '20261122T174500Z-full';
   const unpack = blocksFor(import.meta.url, 'backup');
-  const { stdout } = await runWithoutWalhold(cluster, unpack, { [SHOWN]: repository, [shownId]: id });
+  const { stdout } = await runWithoutWalhold(cluster, unpack, { [SHOWN]: repository, [SHOWN_ID]: id });
   expect(stdout).toContain(`/${id}/backup.json`);
   expect(stdout).toContain('backup successfully verified');
   await runWithoutWalhold(cluster, blocksFor(import.meta.url, 'tablespaces'), {});
