@@ -27,6 +27,9 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
 
   const create = async (path: string, body: Body, signal: AbortSignal): Promise<'created' | 'exists'> => {
     const directory = dirname(path);
+    // A file that the server offers again needs neither space nor the right to write.
+    const taken = body.kind === 'buffer' && (await lstat(path).catch(() => undefined)) !== undefined;
+    if (taken) return await confirm(path);
     owner ??= (await ownerOfNew(root)) ?? 'whoever writes';
     await makeBelow(root, temporaryDirectory, owner);
     await makeBelow(root, directory, owner);
@@ -35,9 +38,14 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
     const to = owner;
     const fill = (handle: FileHandle): Promise<void> => fillFile(handle, body, to, signal);
     const result = await createDurably(path, fill, { mode: 0o600, temporaryDirectory });
-    if (result === 'exists') await syncExisting(path);
+    if (result === 'exists') return await confirm(path);
     await syncAbove(root, directory, durable);
     return result;
+  };
+  const confirm = async (path: string): Promise<'exists'> => {
+    await syncExisting(path);
+    await syncAbove(root, dirname(path), durable);
+    return 'exists';
   };
 
   return async (key, body, signal) => {

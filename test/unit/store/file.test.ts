@@ -34,6 +34,17 @@ const CALLS: [string, (store: Store) => Promise<unknown>][] = [
   ['create', (at) => at.create('a/k', body, { signal })],
 ];
 
+describe('a name that is taken', () => {
+  it('is told where nothing can be written', async () => {
+    await store.create('a/k', body, { signal });
+    const temporary = join(root, '.walhold-tmp');
+    await rm(temporary, { recursive: true });
+    await writeFile(temporary, 'so that no file can be made here');
+    expect(await store.create('a/k', body, { signal })).toBe('exists');
+    await expect(store.create('a/other', body, { signal })).rejects.toBeInstanceOf(Error);
+  });
+});
+
 describe('a directory that is not there', () => {
   it.each(CALLS)('is store-gone to %s, which does not make it', async (_, call) => {
     await rm(root, { recursive: true });
