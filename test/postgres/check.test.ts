@@ -82,6 +82,15 @@ describe('check', () => {
     expect(wrong['archive_command fails']).toBe('it ended with 127');
   });
 
+  test('catches a restore_command that hands on less than it was told', async () => {
+    await using archived = await archivedCluster();
+    const restoreCommand = 'walhold-fetch %f %p || exit 1';
+    await archived.cluster.configure({ restore_command: restoreCommand, archive_mode: 'off' });
+    await archived.cluster.start();
+    const { wrong } = await check(archived);
+    expect(wrong['restore_command fails']).toBe('it ended with 1');
+  });
+
   test('says what it could not look at without a connection, and counts none of it as a success', async () => {
     await using archived = await archivedCluster();
     const argv = ['check', '-D', archived.cluster.dataDir, '-d', `host=${archived.cluster.socketDir}`, '--json'];

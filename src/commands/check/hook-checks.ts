@@ -39,7 +39,7 @@ async function hookCheck(
   try {
     const { clock, signal, environment } = context;
     const run = await runHookLine(fillPlaceholders(line, values), dataDirectory, { pid, environment, clock, signal });
-    return setting === 'archive_command' ? judgeArchive(name, expected, run) : judgeRestore(name, run);
+    return setting === 'archive_command' ? judgeArchive(name, expected, run) : judgeRestore(name, line, run);
   } catch (error) {
     return failedLook(name, expected, error);
   }
@@ -57,12 +57,17 @@ function judgeArchive(name: string, expected: string, { status, said }: HookRun)
   return item(name, ok, `it ended with ${status}`, expected, hint);
 }
 
-/** walhold-fetch gives 200; of other commands only success would be wrong. */
-function judgeRestore(name: string, { status, said }: HookRun): CheckItem {
-  const expected = 'an exit status other than 0 for a file that cannot be';
+/** walhold-fetch gives 200, which whatever stands around it must hand on; of other commands only success would be wrong. */
+function judgeRestore(name: string, line: string, { status, said }: HookRun): CheckItem {
+  const least = line.includes('walhold-fetch') ? 126 : 1;
+  const expected = `an exit status ${least === 1 ? 'other than 0' : 'above 125'} for a file that cannot be`;
   if (status === undefined) return item(name, false, 'it did not end within a minute', expected, 'Run it by hand.');
   const found = `it ended with ${status}`;
   if (status === 0) return item(name, false, found, expected, 'Recovery would take what is not there for restored.');
+  if (status < least) {
+    const hint = 'An outage would end a recovery: let nothing but walhold-fetch decide how the command ends.';
+    return item(name, false, found, expected, hint);
+  }
   if (status !== 126 && status !== 127) return item(name, true, found, expected);
   return item(
     name,

@@ -49,7 +49,8 @@ async function identityCheck(
   } catch (error) {
     if (!hasCode(error, 'store-gone')) return failedLook(name, expected, error);
     const hint = 'The first push or backup makes a new one; one that was there before must be mounted or brought back.';
-    return item(name, false, `${error.message}: ${error.detail ?? ''}`, expected, hint);
+    const found = error.detail === undefined ? error.message : `${error.message}: ${error.detail}`;
+    return item(name, false, found, expected, hint);
   }
 }
 
