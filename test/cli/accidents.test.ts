@@ -145,6 +145,7 @@ describe.each(HOOKS)('%s fails', (hook) => {
     const result = await call(hook, operands[hook], { launcher: join(root, 'bin', hook), env });
     expectFailure(hook, result);
     expect(result.stderr).toContain('before it had decided');
+    expect(result.stderr).toContain(`${hook}: hint: No runtime lies beside it`);
   });
 
   it('when it cannot start a process', async () => {
