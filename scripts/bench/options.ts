@@ -9,6 +9,8 @@ export interface BenchOptions {
   segments: number;
   /** The file for the table. */
   output: string;
+  /** What a reader of the table should know of the run; empty for nothing. */
+  note: string;
 }
 
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
@@ -22,6 +24,7 @@ export function benchOptions(words: readonly string[]): BenchOptions {
       scale: { type: 'string', default: '60' },
       segments: { type: 'string', default: '10' },
       output: { type: 'string', default: RESULTS },
+      note: { type: 'string', default: '' },
     },
   });
   return {
@@ -29,6 +32,7 @@ export function benchOptions(words: readonly string[]): BenchOptions {
     scale: positive('scale', values.scale),
     segments: positive('segments', values.segments),
     output: values.output,
+    note: values.note,
   };
 }
 

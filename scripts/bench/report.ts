@@ -20,12 +20,13 @@ export function report(
   workload: Workload,
   contenders: readonly Contender[],
   table: Table,
-  { rounds, scale, segments }: BenchOptions,
+  { rounds, scale, segments, note }: BenchOptions,
 ): string {
   const parts = [
     '# What it costs, beside others',
     `Written by \`scripts/bench/run\`; do not edit. ${rounds} rounds on the same data in one run; the contenders take turns, and another one begins in each round.`,
     facts(workload, contenders, scale),
+    ...(note === '' ? [] : [`Note: ${note}.`]),
     method(segments),
     ...[...table].map(([task, results]) => section(TITLES[task], results, contenders)),
   ];
