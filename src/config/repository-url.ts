@@ -16,7 +16,7 @@ export function parseRepositoryUrl(text: string, setting: string): RepositoryPla
     });
   if (scheme === undefined || rest === undefined) throw bad('it does not begin with file://, s3:// or gs://');
   // eslint-disable-next-line no-control-regex -- they would end up in messages and in object keys
-  if (/[?#\u0000-\u0020\u007f]/.test(rest)) throw bad('it holds a space, a control character, "?" or "#"');
+  if (/[?#\u0000-\u001f\u007f]/.test(rest)) throw bad('it holds a control character, "?" or "#"');
   switch (scheme.toLowerCase()) {
     case 'file':
       return { scheme: 'file', path: filePath(rest, bad) };

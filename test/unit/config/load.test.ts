@@ -43,6 +43,14 @@ describe('settings', () => {
     ]);
   });
 
+  it('name directories as they are called, or as URLs write them', () => {
+    const { config } = load("repo = 'file:///a b/c'\nrepo2 = 'file:///a%20b/d%25'");
+    expect(config.repositories.map(({ store }) => store)).toEqual([
+      { scheme: 'file', path: '/a b/c' },
+      { scheme: 'file', path: '/a b/d%' },
+    ]);
+  });
+
   it('may stand before or after a sub-command, which keeps its own words', () => {
     const split = splitArguments([
       '--repo',
@@ -107,6 +115,8 @@ describe('a wrong setting is one error that names its place', () => {
     ['a gap that is no file', `${good}allow_gap = on`, [], {}, /line 2: bad value for allow_gap.*no name of a segment/],
     ['gs://', "repo = 'gs://b/p'", [], {}, /gs:\/\/ repositories are not supported by this version/],
     ['a relative path', "repo = 'file://a/b'", [], {}, /must be absolute/],
+    ['a space in a bucket or prefix', "repo = 's3://bbb/a b'", [], {}, /unusual characters/],
+    ['a line break in a path', good, ['--repo', 'file:///a\nb'], {}, /control character/],
     ['the root directory', "repo = 'file:///'", [], {}, /root directory/],
     ['a path that climbs', "repo = 'file:///a/../b'", [], {}, /"\."/],
     ['another scheme', "repo = 'ftp://a/b'", [], {}, /no "ftp" repositories/],
