@@ -178,6 +178,11 @@ function confOf(
 ): RecoveryConf {
   const archive = chooseArchiveMode(options.archiveMode, inventory, clock.now());
   log.info(`archive mode: ${archive.mode} (${archive.why})`);
+  if (options.standby && archive.mode === 'off') {
+    log.warning('this standby will not archive, not even after a promotion', {
+      hint: 'With --archive-mode preserve it keeps the settings of the original, as a member that may become the primary must.',
+    });
+  }
   const restoreCommand = restoreCommandLine({
     fetch: installedExecutable('walhold-fetch'),
     configFile: options.configFile,
