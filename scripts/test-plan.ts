@@ -25,8 +25,8 @@ const MINUTE = 60;
 const PROJECT_LIMITS: Readonly<Record<string, number>> = {
   unit: 3 * MINUTE,
   contract: 8 * MINUTE,
-  cli: 12 * MINUTE,
-  postgres: 35 * MINUTE,
+  cli: 15 * MINUTE,
+  postgres: 40 * MINUTE,
   torture: 10 * MINUTE,
 };
 

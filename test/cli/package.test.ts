@@ -10,7 +10,7 @@ import { npmEnvironment } from '../support/npm-environment.ts';
 import { run, runAs, type RunResult } from '../support/run.ts';
 import { pathWithBrokenNode, pathWithoutNode } from '../support/tools-path.ts';
 
-const INSTALL_MS = 300_000;
+const INSTALL_MS = 480_000;
 
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
