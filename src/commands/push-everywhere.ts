@@ -11,7 +11,7 @@ import { deadlineAfter } from './deadline.ts';
 import type { HookContext } from './hook-context.ts';
 
 /** A store known to be down gets this long, so that the whole call stays under 5 s. */
-const QUICK_MS = 4000;
+const QUICK_MS = 3000;
 
 /**
  * Stores the file in all repositories at the same time and returns when each holds it. All are tried whatever happens to one; the
