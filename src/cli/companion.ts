@@ -43,6 +43,8 @@ export interface CompanionInput {
   workingDirectory: string;
   print: (text: string) => void;
   write: (line: string) => void;
+  /** Told of the log that the settings ask for, once they are read. */
+  useLog: (log: Log) => void;
   conclude: (outcome: CommandOutcome) => void;
 }
 
@@ -63,6 +65,7 @@ export function makeCompanion(input: CompanionInput): Companion {
       const { logLevel, logFormat } = loaded.config;
       const level: LogLevel = options.verbose === true ? 'debug' : logLevel;
       const log: Log = (logFormat === 'json' ? jsonLog : textLog)(PROGRAM, level, input.write);
+      input.useLog(log);
       for (const warning of loaded.warnings) log.warning(warning);
       const config = chosenRepositories(loaded.config, options.useRepo);
       input.conclude(await plan({ ...always, config, log }));

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { hasCode, reasonOf, WalholdError } from '../base/errors.ts';
-import { oneLine, textLog } from '../base/log.ts';
+import { oneLine, textLog, type Log } from '../base/log.ts';
 import { VERSION } from '../base/version.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { addBackupCommand } from './commands/backup.ts';
@@ -48,21 +48,22 @@ export interface CompanionProcess {
  * sub-command, the rest is commander's. Each sub-command's work is loaded when it runs.
  */
 export async function runCompanion(call: CompanionProcess): Promise<0 | 1 | 2> {
+  let log = textLog(PROGRAM, 'error', call.write);
   try {
-    return await parseAndRun(call);
+    return await parseAndRun(call, (configured) => (log = configured));
   } catch (error) {
-    return report(error, call);
+    return report(error, log, call);
   }
 }
 
-async function parseAndRun(call: CompanionProcess): Promise<0 | 1> {
+async function parseAndRun(call: CompanionProcess, useLog: (log: Log) => void): Promise<0 | 1> {
   const split = splitArguments(call.argv, SHORT_FLAGS);
   const program = baseProgram(call);
   let status: 0 | 1 = 1;
   const conclude: Parameters<typeof makeCompanion>[0]['conclude'] = (outcome) => {
     status = outcome === 'done' ? 0 : 1;
   };
-  const companion = makeCompanion({ ...call, program, split, conclude });
+  const companion = makeCompanion({ ...call, program, split, useLog, conclude });
   for (const add of COMMANDS) add(companion);
   try {
     await program.parseAsync([...split.rest], { from: 'user' });
@@ -86,8 +87,7 @@ function baseProgram(call: CompanionProcess): Command {
     .exitOverride();
 }
 
-function report(error: unknown, call: CompanionProcess): 1 | 2 {
-  const log = textLog(PROGRAM, 'error', call.write);
+function report(error: unknown, log: Log, call: CompanionProcess): 1 | 2 {
   if (error instanceof WalholdError) {
     const { message, detail, hint } = error;
     log.error(message, { detail, hint });

@@ -68,6 +68,17 @@ describe('the companion', () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });
 
+  it('reports in the form that log_format asks for', async () => {
+    const argv = ['list', '--repo', 'file:///nonexistent/repository', '--log-format', 'json'];
+    const { status, stderr } = await callCompanion(argv);
+    expect(status).toBe(1);
+    expect(JSON.parse(stderr)).toMatchObject({
+      level: 'error',
+      program: 'walhold',
+      hint: expect.any(String) as string,
+    });
+  });
+
   it('completes every command and option in a real shell', async () => {
     const { stdout } = await callCompanion(['completion', 'bash']);
     const complete = async (...words: string[]): Promise<string[]> => {
