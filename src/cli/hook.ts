@@ -11,6 +11,7 @@ import { loadConfig } from '../config/load.ts';
 import { callers } from './callers.ts';
 import { endAs, type Ending } from './exit.ts';
 import { stopSignal } from './stop-signals.ts';
+import { unforeseenHint } from './unforeseen.ts';
 
 export interface Hook {
   program: 'walhold-push' | 'walhold-fetch';
@@ -64,7 +65,7 @@ function report(error: unknown, log: Log): Ending {
   if (!(error instanceof WalholdError)) {
     log.error('something unforeseen happened', {
       detail: error instanceof Error ? error.stack : reasonOf(error),
-      hint: 'This is a mistake in walhold: please report it.',
+      hint: unforeseenHint(error),
     });
     return 'failed';
   }

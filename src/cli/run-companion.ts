@@ -14,6 +14,7 @@ import { addVerifyCommand } from './commands/verify.ts';
 import { addWalCommand } from './commands/wal.ts';
 import { makeCompanion, PROGRAM, type Companion } from './companion.ts';
 import { exitStatusHelp, settingsHelp } from './companion-help.ts';
+import { unforeseenHint } from './unforeseen.ts';
 import { usageError } from './usage-error.ts';
 
 /** Spellings of settings that PostgreSQL's tools have. */
@@ -94,7 +95,7 @@ function report(error: unknown, log: Log, call: CompanionProcess): 1 | 2 {
   } else {
     log.error('something unforeseen happened', {
       detail: reasonOf(error),
-      hint: 'This is a mistake in walhold: please report it with the lines above and below.',
+      hint: unforeseenHint(error),
     });
     if (error instanceof Error && error.stack !== undefined)
       for (const line of error.stack.split('\n')) call.write(oneLine(line));

@@ -83,7 +83,7 @@ function describeSegment(file: SegmentFile | PartialFile, plain: Buffer, header:
   const about: Partial<ObjectAbout> = { startLsn: formatLsn(pageAddress), endLsn: formatLsn(walk.endLsn) };
   const whole = walk.end !== 'garbage' && walk.end !== 'zeros';
   if (whole || file.kind === 'partial') about.commits = walk.commits + walk.aborts;
-  else warnings.push(`the records of ${file.name} end at ${formatLsn(walk.endLsn)}, before the end of the segment`);
+  else warnings.push(`its records end at ${formatLsn(walk.endLsn)}, before the end of the segment`);
   const first = walk.firstCommit === undefined ? undefined : formatIso(walk.firstCommit);
   const last = walk.lastCommit === undefined ? undefined : formatIso(walk.lastCommit);
   if (first !== undefined) about.firstCommitAt = first;

@@ -122,6 +122,7 @@ describe.each(HOOKS)('%s fails', (hook) => {
     const result = await call(hook, operands[hook], { launcher: join(root, 'bin', hook) });
     expectFailure(hook, result);
     expect(result.stderr).toContain('Cannot find module');
+    expect(result.stderr).toContain('hint: A part of the program is missing');
   });
 
   it('when what it waits for never comes', async () => {
