@@ -1,21 +1,27 @@
 import { reasonOf, WalholdError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Overview } from '../repository/overview.ts';
+import type { RepositoryFailure } from '../repository/repository.ts';
 
 /** Says what an overview lacks, and why. */
 export function warnOfFailures(log: Log, overview: Overview): void {
-  for (const { repository, error } of overview.failures) {
+  warnOfUnread(log, overview.failures);
+  for (const { id, error } of overview.damaged) warn(log, `backup ${id} cannot be trusted and is left out`, error);
+  for (const { timeline, error } of overview.inventory?.damagedHistories ?? []) {
+    warn(log, `the history of timeline ${timeline} is damaged: it is taken for one without ancestors`, error);
+  }
+  for (const id of overview.unfinished) log.info(`${id} is an upload that did not end, or has not yet: no backup`);
+}
+
+/** Says which repositories had no part in a result, and why. */
+export function warnOfUnread(log: Log, failures: readonly RepositoryFailure[]): void {
+  for (const { repository, error } of failures) {
     warn(
       log,
       `repository ${repository.number} (${repository.url}) could not be read: what only it holds is missing here`,
       error,
     );
   }
-  for (const { id, error } of overview.damaged) warn(log, `backup ${id} cannot be trusted and is left out`, error);
-  for (const { timeline, error } of overview.inventory?.damagedHistories ?? []) {
-    warn(log, `the history of timeline ${timeline} is damaged: it is taken for one without ancestors`, error);
-  }
-  for (const id of overview.unfinished) log.info(`${id} is an upload that did not end, or has not yet: no backup`);
 }
 
 function warn(log: Log, message: string, error: unknown): void {

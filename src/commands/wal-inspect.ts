@@ -2,12 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ioError, systemCode, WalholdError } from '../base/errors.ts';
 import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
+import { identify } from '../repository/identified.ts';
 import { decodeObject } from '../repository/object-codec.ts';
+import { worstOf } from '../repository/repository.ts';
 import { readCopies, type StoredCopy } from '../repository/stored-copies.ts';
 import { examineWal, WAL_MAX_BYTES } from '../repository/wal-content.ts';
 import { sha256 } from '../stream/checksum.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
-import { requireKnown } from './require-known.ts';
+import { warnOfUnread } from './repository-failures.ts';
 import { copyJson, describeInspection, inspectionOf, type Inspection } from './wal-inspection.ts';
 import { withRepositories } from './with-repositories.ts';
 
@@ -40,16 +42,19 @@ export async function inspectStored(
   const file = parseWalName(name);
   if (file === undefined) throw notWal(name);
   return await withRepositories(context, async (repositories) => {
-    const { signal } = context;
-    const systemId = await requireKnown(repositories, { signal });
+    const { signal, log } = context;
+    const { systemId, known, failures } = await identify(repositories, { signal });
     const copies: StoredCopy[] = [];
-    for (const repository of repositories) copies.push(...(await readCopies(repository, file, { signal })));
+    for (const repository of known) copies.push(...(await readCopies(repository, file, { signal })));
     if (copies.length === 0) {
+      if (failures.length > 0) throw worstOf(failures);
       throw new WalholdError('not-found', `${name} is not stored`, {
         hint: `Write ./${name} for a file in this directory; "walhold wal list" shows what is stored.`,
       });
     }
-    return show(context, inspectCopies(file, copies, systemId), options);
+    warnOfUnread(log, failures);
+    const outcome = show(context, inspectCopies(file, copies, systemId), options);
+    return failures.length === 0 ? outcome : 'fault';
   });
 }
 

@@ -1,8 +1,9 @@
 import { formatTimeline, type TimelineId } from '../postgres/timeline.ts';
+import { identify } from '../repository/identified.ts';
 import { storedWal, type StoredWal } from '../repository/stored-wal.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
-import { requireKnown } from './require-known.ts';
+import { warnOfUnread } from './repository-failures.ts';
 import { withRepositories } from './with-repositories.ts';
 
 /** One entry of `walhold wal list --json`. */
@@ -19,14 +20,15 @@ export interface WalListJson {
 /** A year of a busy cluster is a million lines: they are written as they come. */
 const LINES_AT_ONCE = 1000;
 
-/** Prints every WAL file that is stored, in the order of the keys. */
+/** Prints every WAL file that is stored, in the order of the keys. A repository that does not answer is a fault. */
 export async function walList(
   context: CommandContext,
   options: { json: boolean; timeline: TimelineId | undefined },
 ): Promise<CommandOutcome> {
   return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
-    const { signal, print } = context;
-    await requireKnown(repositories, { signal });
+    const { signal, print, log } = context;
+    const { known, failures } = await identify(repositories, { signal });
+    warnOfUnread(log, failures);
     const { timeline } = options;
     const range = timeline === undefined ? {} : { timelineHex: formatTimeline(timeline) };
     const lines: string[] = [];
@@ -35,14 +37,14 @@ export async function walList(
       print(lines.join(''));
       lines.length = 0;
     };
-    for await (const wal of storedWal(repositories, { signal, ...range })) {
+    for await (const wal of storedWal(known, { signal, ...range })) {
       lines.push(options.json ? `${written === 0 ? '[' : ','}\n${JSON.stringify(jsonOf(wal))}` : lineOf(wal));
       written += 1;
       if (lines.length === LINES_AT_ONCE) flush();
     }
     if (options.json) lines.push(written === 0 ? '[]\n' : '\n]\n');
     flush();
-    return 'done';
+    return failures.length === 0 ? 'done' : 'fault';
   });
 }
 

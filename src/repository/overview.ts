@@ -1,12 +1,11 @@
 /** Everything that is stored, over all repositories together, by bulk listings: what `list`, `status` and `verify` start from. */
-import { WalholdError } from '../base/errors.ts';
 import { parseIso } from '../postgres/timestamp.ts';
 import type { CallOptions } from '../store/store.ts';
 import { readBackups, type BackupList, type BackupSummary, type StoredBackup } from './backups.ts';
 import type { BackupPoint } from './coverage.ts';
-import { requireIdentity } from './identity.ts';
+import { identify } from './identified.ts';
 import { readWalInventory, type ReadInventory } from './read-wal-inventory.ts';
-import { worstOf, type Repository, type RepositoryFailure } from './repository.ts';
+import type { Repository, RepositoryFailure } from './repository.ts';
 import { storedSegmentSize } from './stored-segment-size.ts';
 
 export interface Overview extends BackupList {
@@ -68,27 +67,6 @@ function dateOf(iso: string): Date {
   const micros = parseIso(iso);
   if (micros === undefined) throw new RangeError(`${iso} is not a time`);
   return new Date(Number((micros + 999n) / 1000n));
-}
-
-async function identify(
-  repositories: readonly Repository[],
-  { signal, systemId: wanted }: CallOptions & { systemId?: bigint | undefined },
-): Promise<{ systemId: bigint; known: Repository[]; failures: RepositoryFailure[] }> {
-  const known: Repository[] = [];
-  const failures: RepositoryFailure[] = [];
-  let systemId = wanted;
-  for (const repository of repositories) {
-    try {
-      systemId = (await requireIdentity(repository.store, { signal, systemId })).systemId;
-      known.push(repository);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof WalholdError && error.code === 'identity') throw error;
-      failures.push({ repository, error });
-    }
-  }
-  if (systemId === undefined || known.length === 0) throw worstOf(failures);
-  return { systemId, known, failures };
 }
 
 function unique(failures: readonly RepositoryFailure[]): RepositoryFailure[] {

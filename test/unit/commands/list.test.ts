@@ -178,6 +178,16 @@ describe('wal list', () => {
     expect(await walList('--use-repo', '1')).toHaveLength(2);
   });
 
+  it('shows what can be read, and names the repository that cannot', async () => {
+    await putSegments(stored, 3, 3);
+    await rm(second.root, { recursive: true });
+    const argv = ['wal', 'list', '--repo', `file://${stored.root}`, '--repo2', `file://${second.root}`];
+    const { status, stdout, stderr } = await callCompanion(argv);
+    expect(stdout).toContain(nameOf(3));
+    expect(stderr).toMatch(/warning: repository 2 .* could not be read/);
+    expect(status).toBe(1);
+  });
+
   it('prints valid JSON of nothing', async () => {
     expect(await walList()).toEqual([]);
   });

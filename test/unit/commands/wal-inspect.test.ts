@@ -90,6 +90,16 @@ describe('wal inspect of a file', () => {
 });
 
 describe('wal inspect of a stored name', () => {
+  it('shows the copies that can be read, and calls none absent for those that cannot', async () => {
+    await putSegments(stored, 5, 5);
+    await rm(second.root, { recursive: true });
+    const both = ['--repo2', `file://${second.root}`];
+    const shown = await inspect(nameOf(5), ...both);
+    expect(shown.copies).toHaveLength(1);
+    expect(shown.status).toBe(1);
+    await expect(inspect(nameOf(6), ...both)).rejects.toThrow(/error: the repository's directory .* is missing/);
+  });
+
   it('shows every copy', async () => {
     await putSegments(stored, 5, 5, { about: { by: 'walhold 9 on db1' } });
     await putSegments(second, 5, 5, { about: { by: 'walhold 9 on db2' } });
