@@ -48,8 +48,9 @@ export async function check(
       if (settings !== undefined) checks.push(...settingsChecks(settings));
       else checks.push(...(control === undefined ? settingsNotChecked() : controlChecks(control)));
       const pid = dataDirectory === undefined ? undefined : (await readPostmaster(dataDirectory))?.pid;
-      checks.push(...(await hookChecks(context, { settings, dataDirectory, pid })));
-      checks.push(...(await switchedSegmentChecks(context, session, settings, repositories)));
+      const { items, noArchiving } = await hookChecks(context, { settings, dataDirectory, pid });
+      const archiver = { session, settings, noArchiving };
+      checks.push(...items, ...(await switchedSegmentChecks(context, archiver, repositories)));
       for (const repository of repositories) checks.push(...(await repositoryChecks(context, repository, cluster)));
       checks.push(await clockCheck(session, context.clock), await spaceCheck(dataDirectory, control?.segmentBytes));
     });

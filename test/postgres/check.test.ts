@@ -76,10 +76,12 @@ describe('check', () => {
 
   test('catches a command that the server cannot run at all', async () => {
     await using archived = await archivedCluster();
-    await archived.cluster.configure({ archive_command: '/nowhere/walhold-push %p', archive_mode: 'off' });
+    await archived.cluster.configure({ archive_command: '/nowhere/walhold-push %p' });
     await archived.cluster.start();
     const { wrong } = await check(archived);
     expect(wrong['archive_command fails']).toBe('it ended with 127');
+    // Nor does it wait for what that command will never store.
+    expect(wrong['segment stored']).toBe('not checked: archive_command cannot be run');
   });
 
   test('catches a restore_command that hands on less than it was told', async () => {

@@ -14,34 +14,46 @@ interface HookInput {
   pid: number | undefined;
 }
 
-export async function hookChecks(context: CommandContext, input: HookInput): Promise<CheckItem[]> {
-  const items = [await hookCheck(context, input, 'archive_command')];
+export interface HookChecks {
+  items: CheckItem[];
+  /** Why the server cannot archive at all; `undefined`: nothing says so. */
+  noArchiving: string | undefined;
+}
+
+export async function hookChecks(context: CommandContext, input: HookInput): Promise<HookChecks> {
+  const archive = await hookCheck(context, input, 'archive_command');
+  const items = [archive.item];
   // A primary needs none.
   if ((input.settings?.get('restore_command') ?? '') !== '') {
-    items.push(await hookCheck(context, input, 'restore_command'));
+    items.push((await hookCheck(context, input, 'restore_command')).item);
   }
-  return items;
+  const empty = input.settings?.get('archive_command') === '' ? 'archive_command is empty' : undefined;
+  const unusable = archive.run?.status === 126 || archive.run?.status === 127;
+  return { items, noArchiving: unusable ? 'archive_command cannot be run' : empty };
 }
 
 async function hookCheck(
   context: CommandContext,
   { settings, dataDirectory, pid }: HookInput,
   setting: 'archive_command' | 'restore_command',
-): Promise<CheckItem> {
+): Promise<{ item: CheckItem; run?: HookRun }> {
   const name = `${setting} fails`;
   const expected = 'an exit status from 1 to 125 for a file that cannot be';
   const line = settings?.get(setting);
-  if (line === undefined) return notChecked(name, 'the setting is not known', expected, 'Name the server with -d.');
-  if (line === '') return notChecked(name, 'the setting is empty', expected);
-  if (dataDirectory === undefined)
-    return notChecked(name, 'the data directory is not known', expected, 'Name it with -D.');
+  const unknown = (why: string, hint?: string): { item: CheckItem } => ({
+    item: notChecked(name, why, expected, hint),
+  });
+  if (line === undefined) return unknown('the setting is not known', 'Name the server with -d.');
+  if (line === '') return unknown('the setting is empty');
+  if (dataDirectory === undefined) return unknown('the data directory is not known', 'Name it with -D.');
   const values = { p: `pg_wal/${IMPOSSIBLE}/${IMPOSSIBLE}`, f: IMPOSSIBLE, r: '000000010000000000000001' };
   try {
     const { clock, signal, environment } = context;
     const run = await runHookLine(fillPlaceholders(line, values), dataDirectory, { pid, environment, clock, signal });
-    return setting === 'archive_command' ? judgeArchive(name, expected, run) : judgeRestore(name, line, run);
+    const judged = setting === 'archive_command' ? judgeArchive(name, expected, run) : judgeRestore(name, line, run);
+    return { item: judged, run };
   } catch (error) {
-    return failedLook(name, expected, error);
+    return { item: failedLook(name, expected, error) };
   }
 }
 

@@ -18,10 +18,16 @@ const TRIES_IN_A_ROW = 3;
 /** Clocks apart by more than this make times of recovery doubtful. */
 const MOST_SKEW_MS = 60_000;
 
+interface Archiver {
+  session: ServerSession | undefined;
+  settings: ReadonlyMap<string, string> | undefined;
+  /** Why waiting for it is in vain. */
+  noArchiving: string | undefined;
+}
+
 export async function switchedSegmentChecks(
   context: CommandContext,
-  session: ServerSession | undefined,
-  settings: ReadonlyMap<string, string> | undefined,
+  { session, settings, noArchiving }: Archiver,
   repositories: readonly Repository[],
 ): Promise<CheckItem[]> {
   if (session === undefined) {
@@ -36,6 +42,8 @@ export async function switchedSegmentChecks(
         notChecked(NAME, 'this server is a standby, which ends no segments', EXPECTED, 'Run this on the primary too.'),
       ];
     }
+    // The archiver would be waited for in vain: it counts no command that could not be run.
+    if (noArchiving !== undefined) return [notChecked(NAME, noArchiving, EXPECTED)];
     const before = await readArchiverStats(session);
     const begun = context.clock.now();
     const file = await switchSegment(session);
