@@ -16,7 +16,10 @@ import { copyOf, makeStandby, waitUntilReplayed } from '../support/standby.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** The defaults, scaled so that a test need not wait for them. */
-const IMPATIENT = { request_timeout: '2s', push_timeout: '7s', unreachable_timeout: '4s', gap_grace: '1s' };
+const IMPATIENT = { request_timeout: '2s', push_timeout: '7s', unreachable_timeout: '1s', gap_grace: '1s' };
+
+/** For promotions: as many seconds for each of their calls would be too many. */
+const OUTAGE_BUDGET = { ...IMPATIENT, unreachable_timeout: '4s' };
 
 const BUSY = answers(503, 'SlowDown');
 const DENIED = answers(403, 'AccessDenied');
@@ -27,7 +30,7 @@ const REQUESTS_BEFORE_OUTAGE = 8;
 describe.each(CHOSEN_MAJORS)('while no store answers, a standby of PostgreSQL %i', (major) => {
   test('is promoted within seconds when the store hangs', async () => {
     await using fake = await FakeS3.start();
-    await using original = await archivedToFake(fake, { major });
+    await using original = await archivedToFake(fake, { major, walhold: OUTAGE_BUDGET });
     await using standby = await streamingStandby(original);
     beginOutage(fake, hangs);
     // The budget of the outage, and four or five calls of at most 2 s each.
@@ -38,7 +41,7 @@ describe.each(CHOSEN_MAJORS)('while no store answers, a standby of PostgreSQL %i
   });
 
   test('is promoted within seconds when the share is not mounted', async () => {
-    await using original = await archivedCluster({ major, walhold: IMPATIENT });
+    await using original = await archivedCluster({ major, walhold: OUTAGE_BUDGET });
     await using standby = await streamingStandby(original);
     await rename(original.repository, `${original.repository}.away`);
     expect(await standby.promote()).toBeLessThan(14_000);
