@@ -12,6 +12,7 @@ import { callers } from './callers.ts';
 import { endAs, type Ending } from './exit.ts';
 import { stopSignal } from './stop-signals.ts';
 import { unforeseenHint } from './unforeseen.ts';
+import { writeResult } from './write-result.ts';
 
 export interface Hook {
   program: 'walhold-push' | 'walhold-fetch';
@@ -55,8 +56,8 @@ export async function runHook(hook: Hook): Promise<never> {
 
 /** `--help` and `--version` only where nothing else is asked: in a server's command they must never pass for success. */
 function answerInformation(hook: Hook, argument: string | undefined): void {
-  if (argument === '--version' || argument === '-V') print(`${hook.program} (walhold) ${VERSION}\n`);
-  else if (argument === '--help' || argument === '-?') print(hook.help);
+  if (argument === '--version' || argument === '-V') writeResult(`${hook.program} (walhold) ${VERSION}\n`);
+  else if (argument === '--help' || argument === '-?') writeResult(hook.help);
   else return;
   endAs('done');
 }
@@ -73,10 +74,6 @@ function report(error: unknown, log: Log): Ending {
   log.error(message, { detail, hint });
   if (code === 'interrupted') return 'stopped';
   return code === 'usage' || code === 'config' || code === 'unsupported' ? 'usage' : 'failed';
-}
-
-function print(text: string): void {
-  writeSync(1, text);
 }
 
 /** A log that cannot be written (its reader is gone, its disk full) must not decide how the call ends. */

@@ -59,7 +59,11 @@ export async function requireRoot(root: string): Promise<void> {
   } catch (error) {
     if (!saysAbsent(error)) throw fileStoreError(`could not look at the repository's directory ${root}`, error);
   }
-  throw new WalholdError('store-gone', `the repository's directory ${root} is missing`, {
+  const isFile = await lstat(root).then(
+    () => true,
+    () => false,
+  );
+  throw new WalholdError('store-gone', `the repository's directory ${root} is ${isFile ? 'no directory' : 'missing'}`, {
     hint: 'Mount the filesystem it lies on, or correct the repository setting; nothing that only reads creates it.',
   });
 }
