@@ -200,7 +200,10 @@ describe('what does not belong together', () => {
     await using archived = await archivedCluster();
     const { cluster, config } = archived;
     await cluster.start();
-    const argv = [await built('walhold'), '--config', config, ...BACKUP, '-d', cluster.connectionString];
+    // As if root owned the repository: what the server may not read must not come about.
+    const rootsOwn = '/root';
+    const repo = ['--repo', `file://${rootsOwn}`];
+    const argv = [await built('walhold'), '--config', config, ...repo, ...BACKUP, '-d', cluster.connectionString];
     const { status, stderr } = await run(argv);
     expect(status).toBe(1);
     expect(stderr).toContain(`hint: Run this as the user that owns ${cluster.dataDir}`);
