@@ -1,13 +1,11 @@
 import { Worker } from 'node:worker_threads';
-import { reasonOf, WalholdError } from '../../base/errors.ts';
+import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
 import { thrownError } from './plain-error.ts';
 import type { CopiedUnit, CopyUnit, FinishedPart, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
 /** A thread has this many units before it, so that it never waits for the main thread. */
 const UNITS_AHEAD = 2;
-/** How long threads that were told to stop may take to clean up. */
-const STOP_MS = 5_000;
 
 export interface CopyRun {
   input: ThreadInput;
@@ -48,16 +46,13 @@ export async function copyAll({ input, jobs, units, signal, copied }: CopyRun): 
 
 class CopyWorker {
   readonly #worker: Worker;
-  readonly #exited: Promise<unknown>;
+  /** Resolves when the thread is gone. */
+  readonly ended: () => Promise<void>;
   readonly #result: PromiseWithResolvers<FinishedPart[]> = Promise.withResolvers();
 
   constructor(input: ThreadInput) {
     this.#worker = new Worker(threadFile('backup-thread'), { workerData: input });
-    this.#exited = new Promise((resolve) => {
-      this.#worker.once('exit', resolve);
-    });
-    this.#worker.once('error', (error) => this.#result.reject(crash(error)));
-    this.#worker.once('exit', () => this.#result.reject(crash(new Error('it ended'))));
+    this.ended = watchExit(this.#worker, 'copying', (error) => this.#result.reject(error));
     this.#result.promise.catch(() => undefined);
   }
 
@@ -94,23 +89,7 @@ class CopyWorker {
     this.#send({ kind: 'abort' });
   }
 
-  /**
-   * Resolves when the thread is gone, which is soon; one that hangs in a system call is left behind. Never by force: a thread that is
-   * torn down within the native codec takes the whole process with it.
-   */
-  async ended(): Promise<void> {
-    const { promise: waited, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, STOP_MS);
-    this.#worker.unref();
-    await Promise.race([this.#exited, waited]);
-    clearTimeout(timer);
-  }
-
   #send(message: ToThread): void {
     this.#worker.postMessage(message);
   }
-}
-
-function crash(error: unknown): WalholdError {
-  return new WalholdError('io', 'a copying thread ended too early', { detail: reasonOf(error), cause: error });
 }

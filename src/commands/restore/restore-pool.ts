@@ -1,14 +1,12 @@
 import { Worker } from 'node:worker_threads';
-import { reasonOf, WalholdError } from '../../base/errors.ts';
 import type { RestorePiece } from '../../repository/restore-pieces.ts';
 import { thrownError } from '../backup/plain-error.ts';
+import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
 import type { FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
 /** A thread has this many pieces before it, so that it never waits for the main thread. */
 const PIECES_AHEAD = 2;
-/** How long threads that were told to stop may take. */
-const STOP_MS = 5_000;
 
 export interface RestoreRun {
   input: ThreadInput;
@@ -61,14 +59,12 @@ export async function restoreAll(run: RestoreRun): Promise<void> {
 class RestoreWorker {
   readonly #worker: Worker;
   readonly #failure: PromiseWithResolvers<never> = Promise.withResolvers();
-  readonly #exited: Promise<unknown>;
+  readonly #gone: () => Promise<void>;
   #onMessage: (message: FromThread) => void = () => {};
 
   constructor(input: ThreadInput, warn: RestoreRun['warn']) {
     this.#worker = new Worker(threadFile('restore-thread'), { workerData: input });
-    this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve));
-    this.#worker.once('error', (error) => this.#failure.reject(crash(error)));
-    this.#worker.once('exit', () => this.#failure.reject(crash(new Error('it ended'))));
+    this.#gone = watchExit(this.#worker, 'restoring', (error) => this.#failure.reject(error));
     this.#worker.on('message', (message: FromThread) => {
       if (message.kind === 'failed') this.#failure.reject(thrownError(message.error));
       else if (message.kind === 'warning') warn(message.message, thrownError(message.error));
@@ -114,24 +110,13 @@ class RestoreWorker {
     this.#send({ kind: 'abort' });
   }
 
-  /**
-   * Resolves when the thread is gone; one that hangs in a system call is left behind. Never by force: a thread that is torn down
-   * within the native codec takes the whole process with it.
-   */
+  /** Resolves when the thread is gone. */
   async ended(): Promise<void> {
-    const { promise: waited, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, STOP_MS);
     this.#send({ kind: 'end' });
-    this.#worker.unref();
-    await Promise.race([this.#exited, waited]);
-    clearTimeout(timer);
+    await this.#gone();
   }
 
   #send(message: ToThread): void {
     this.#worker.postMessage(message);
   }
-}
-
-function crash(error: unknown): WalholdError {
-  return new WalholdError('io', 'a restoring thread ended too early', { detail: reasonOf(error), cause: error });
 }
