@@ -2,12 +2,13 @@
  * Settings from flags, environment, file and defaults, in that order, each with its source. Everything wrong is one error that
  * names its place; the first one found is thrown. Pure but for `readFile`.
  */
+import { isAbsolute } from 'node:path';
 import { WalholdError, reasonOf, systemCode } from '../base/errors.ts';
 import { parseConf } from '../postgres/conf-file.ts';
 import type { SplitArguments } from './arguments.ts';
 import type { EffectiveSetting, SettingSource } from './config.ts';
 import { findSetting, flagOf, nearestSetting, settingNames, variableOf, type NamedSetting } from './setting-name.ts';
-import { isAbsolutePath, parseSettingValue } from './setting-value.ts';
+import { parseSettingValue } from './setting-value.ts';
 
 export const DEFAULT_CONFIG_FILE = '/etc/walhold/walhold.conf';
 
@@ -133,7 +134,7 @@ function refuseBadValue(named: NamedSetting, found: EffectiveSetting): void {
       hint: 'Remove the setting, or use a newer version of walhold.',
     });
   }
-  if (setting.type.kind === 'path' && setting.name !== 'spool_path' && !isAbsolutePath(found.value)) {
+  if (setting.type.kind === 'path' && setting.name !== 'spool_path' && !isAbsolute(found.value)) {
     throw new WalholdError('config', `${place}: bad value for ${found.name}`, {
       detail: `"${found.value}" is not an absolute path`,
       hint: 'PostgreSQL and you call walhold from different directories: write the whole path.',

@@ -1,4 +1,3 @@
-import { isAbsolute } from 'node:path';
 import { parseSize, parseTime } from '../postgres/units.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
 import type { SettingType } from './settings.ts';
@@ -35,11 +34,6 @@ export function parseSettingValue(type: SettingType, text: string): SettingValue
       return time.ok ? within(time.value, type.minMs, type.maxMs, (n) => `${n} ms`) : bad(time.message);
     }
   }
-}
-
-/** Whether a path setting is absolute: relative ones would mean another place for each caller. */
-export function isAbsolutePath(path: string): boolean {
-  return isAbsolute(path);
 }
 
 function namesWal(text: string): boolean {

@@ -1,8 +1,7 @@
 /** Objects kept in one buffer: WAL files and manifests. Head, then one zstd frame of the plain content. */
-import { WalholdError } from '../base/errors.ts';
 import { crc32c, sha256 } from '../stream/checksum.ts';
 import { compressFrame, decompressFrames } from '../stream/zstd.ts';
-import { formatHead, parseHead, type ObjectAbout, type ObjectHead } from './object-head.ts';
+import { damaged, formatHead, parseHead, type ObjectAbout, type ObjectHead } from './object-head.ts';
 
 export interface EncodedObject {
   head: ObjectHead;
@@ -54,11 +53,4 @@ export function checkStored(head: ObjectHead, frame: Uint8Array, object: string)
   if (sum !== head.storedCrc32c) {
     throw damaged(object, `the CRC-32C of its bytes is ${sum.toString(16)}, not ${head.storedCrc32c.toString(16)}`);
   }
-}
-
-function damaged(object: string, detail: string): WalholdError {
-  return new WalholdError('damaged', `could not trust ${object}`, {
-    detail,
-    hint: 'Read it from another repository, or see "walhold verify".',
-  });
 }

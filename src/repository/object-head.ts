@@ -158,7 +158,8 @@ const FIELDS: Readonly<Record<Exclude<keyof ObjectHead, 'format'>, (value: unkno
   storedCrc32c: (value) => size(value) && (value as number) <= 0xffffffff,
 };
 
-function damaged(object: string, detail: string, cause?: unknown): WalholdError {
+/** The refusal of an object whose own checks fail. */
+export function damaged(object: string, detail: string, cause?: unknown): WalholdError {
   return new WalholdError('damaged', `could not trust ${object}`, {
     detail,
     hint: 'Read it from another repository, or see "walhold verify".',

@@ -43,15 +43,7 @@ async function putWhole(
   bytes: Uint8Array,
   signal: AbortSignal,
 ): Promise<'created' | 'exists'> {
-  let tries = 0;
-  const result = await policy.run(
-    requests.what,
-    (once) => {
-      tries += 1;
-      return requests.put(bytes, once);
-    },
-    { signal },
-  );
+  const { result, tries } = await counted(policy, requests.what, (once) => requests.put(bytes, once), signal);
   if (result === 'created' || tries === 1) return result;
   return settle(requests, policy, { sum: addCrc32c(0, bytes), bytes: bytes.byteLength }, signal);
 }
@@ -141,21 +133,34 @@ async function complete(
   whole: Whole,
   signal: AbortSignal,
 ): Promise<'created' | 'exists'> {
-  let tries = 0;
-  const result = await policy.run(
-    requests.what,
-    (once) => {
-      tries += 1;
-      return requests.complete(uploadId, whole.parts, whole.sum, once);
-    },
-    { signal },
-  );
+  const send = (once: AbortSignal): ReturnType<MultipartRequests['complete']> =>
+    requests.complete(uploadId, whole.parts, whole.sum, once);
+  const { result, tries } = await counted(policy, requests.what, send, signal);
   if (result === 'created' || (result === 'exists' && tries === 1)) return result;
   if (result !== 'conflict' && tries > 1) return settle(requests, policy, whole, signal);
   throw new WalholdError('unreachable', `could not ${requests.what}`, {
     detail: result === 'conflict' ? 'another request for the same name came in between' : 'the upload is gone',
     hint: 'Start over: nothing was stored under that name by this attempt.',
   });
+}
+
+/** Repeats by the policy, and tells how often: an answer after the first try may be to an earlier one, whose own was lost. */
+async function counted<T>(
+  policy: RetryPolicy,
+  what: string,
+  attempt: (once: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+): Promise<{ result: T; tries: number }> {
+  let tries = 0;
+  const result = await policy.run(
+    what,
+    (once) => {
+      tries += 1;
+      return attempt(once);
+    },
+    { signal },
+  );
+  return { result, tries };
 }
 
 /** After an answer was lost: is what lies there what was sent? Otherwise somebody else's, or nothing. */
