@@ -6,6 +6,7 @@ import { archivedCluster, backUp, walhold, walholdOk, type Archived } from '../s
 import { begunBackups, recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { built } from '../support/hook.ts';
+import { Place } from '../support/place.ts';
 import { Pooler } from '../support/pooler.ts';
 import { run } from '../support/run.ts';
 import { SlowBackup } from '../support/slow-backup.ts';
@@ -200,14 +201,14 @@ describe('what does not belong together', () => {
     await using archived = await archivedCluster();
     const { cluster, config } = archived;
     await cluster.start();
-    // As if root owned the repository: what the server may not read must not come about.
-    const rootsOwn = '/root';
-    const repo = ['--repo', `file://${rootsOwn}`];
+    await using rootsOwn = await Place.create('roots-own', 'current user');
+    const repo = ['--repo', `file://${rootsOwn.path}`];
     const argv = [await built('walhold'), '--config', config, ...repo, ...BACKUP, '-d', cluster.connectionString];
     const { status, stderr } = await run(argv);
     expect(status).toBe(1);
     expect(stderr).toContain(`hint: Run this as the user that owns ${cluster.dataDir}`);
     expect(await begunBackups(archived)).toEqual([]);
+    expect(await readdir(rootsOwn.path)).toEqual([]);
   });
 
   test('is refused: a repository inside the data directory', async () => {

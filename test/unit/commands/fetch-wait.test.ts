@@ -194,9 +194,8 @@ describe('a standby', () => {
 
   test('goes on at once where there is a hole, with an error', async () => {
     await putSegments(stored, 6, 6);
-    const call = ask({ standby: true });
-    expect(await elapsedUntil(call, MINUTE_MS)).toBeLessThan(9000);
-    expect(await call).toBeUndefined();
+    // The clock stands still: a call that waits for anything never ends.
+    expect(await ask({ standby: true })).toBeUndefined();
     expect(lines).toEqual([expect.stringMatching(/^error: going on without .* is missing in every repository/)]);
   });
 });
