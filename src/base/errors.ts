@@ -10,6 +10,7 @@
  * - `identity`: the repository belongs to another cluster.
  * - `conflict`: the name is taken by other content.
  * - `damaged`: what was read fails its own checks.
+ * - `unlocked`: the object is stored, or could be, but not with the lock that was asked for.
  * - `hole`, `stray-timeline`: WAL goes on beyond what is missing; the end of WAL must not be assumed.
  * - `bad-wal-name`, `bad-wal-header`, `bad-format`: input that is not what it claims to be.
  * - `not-found`: something the operator named does not exist.
@@ -30,6 +31,7 @@ export type ErrorCode =
   | 'identity'
   | 'conflict'
   | 'damaged'
+  | 'unlocked'
   | 'hole'
   | 'stray-timeline'
   | 'bad-wal-name'

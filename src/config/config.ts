@@ -1,5 +1,6 @@
 import type { LogLevel } from '../base/log.ts';
 import type { StoreSettings } from '../store/open-store.ts';
+import type { LockRequest } from '../store/store.ts';
 
 /** The effective settings, parsed: units resolved to milliseconds and bytes, repositories in order of their numbers. */
 export interface Config {
@@ -30,6 +31,21 @@ export interface RepositoryConfig {
   /** As given, without secrets: for messages. */
   url: string;
   store: StoreSettings;
+  /** `undefined`: nothing is locked. */
+  lock: LockPolicy | undefined;
+  retention: RetentionPolicy;
+}
+
+/** What every new object of a repository is locked with, and how far locks may be lengthened. */
+export interface LockPolicy extends LockRequest {
+  maxMs: number;
+}
+
+/** What is kept at least. */
+export interface RetentionPolicy {
+  /** Any moment of the last so many ms stays recoverable; `undefined`: no window, and then nothing is ever superseded by age. */
+  windowMs: number | undefined;
+  fullBackups: number;
 }
 
 export type SettingSource =

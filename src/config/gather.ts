@@ -128,7 +128,7 @@ function refuseBadValue(named: NamedSetting, found: EffectiveSetting): void {
       hint: `${found.name}: ${setting.help}.`,
     });
   }
-  if (setting.lacking !== undefined && found.source.kind !== 'default' && found.value !== setting.lackingNothing) {
+  if (setting.lacking !== undefined && found.source.kind !== 'default') {
     throw new WalholdError('unsupported', `${place}: ${found.name} is not supported by this version`, {
       detail: `this version has no ${setting.lacking}`,
       hint: 'Remove the setting, or use a newer version of walhold.',

@@ -1,11 +1,12 @@
 import { WalholdError } from '../base/errors.ts';
 
 /** Where a repository URL points, before its other settings. */
-export type RepositoryPlace = { scheme: 'file'; path: string } | { scheme: 's3'; bucket: string; prefix: string };
+export type RepositoryPlace =
+  { scheme: 'file'; path: string } | { scheme: 's3' | 'gs'; bucket: string; prefix: string };
 
 /**
  * Reads `file:///path`, `s3://bucket/prefix` or `gs://bucket/prefix`. `setting` names where it stands, for messages.
- * Throws `config`, or `unsupported` for gs://.
+ * Throws `config`.
  */
 export function parseRepositoryUrl(text: string, setting: string): RepositoryPlace {
   const [, scheme, rest] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text) ?? [];
@@ -23,9 +24,7 @@ export function parseRepositoryUrl(text: string, setting: string): RepositoryPla
     case 's3':
       return { scheme: 's3', ...bucketAndPrefix(rest, bad) };
     case 'gs':
-      throw new WalholdError('unsupported', `${setting}: gs:// repositories are not supported by this version`, {
-        hint: 'Use a file:// or s3:// repository, or a newer version of walhold.',
-      });
+      return { scheme: 'gs', ...bucketAndPrefix(rest, bad) };
     default:
       throw bad(`walhold knows no "${scheme}" repositories`);
   }
@@ -49,7 +48,7 @@ function filePath(rest: string, bad: (detail: string) => WalholdError): string {
 function bucketAndPrefix(rest: string, bad: (detail: string) => WalholdError): { bucket: string; prefix: string } {
   const [bucket = '', ...parts] = rest.split('/');
   if (bucket.includes('@'))
-    throw bad('it holds credentials; those come from the environment or the shared AWS files only');
+    throw bad("it holds credentials; those come from the environment or the provider's own files only");
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/.test(bucket)) throw bad('it names no bucket');
   const kept = parts.filter((part) => part !== '');
   if (!kept.every((part) => /^[A-Za-z0-9!_.*'()=+@$:,-]+$/.test(part) && part !== '.' && part !== '..')) {

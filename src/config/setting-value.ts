@@ -1,5 +1,7 @@
+import { WalholdError } from '../base/errors.ts';
 import { parseSize, parseTime } from '../postgres/units.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
+import { findSetting } from './setting-name.ts';
 import type { SettingType } from './settings.ts';
 
 export type SettingValue = { ok: true; value: string | number | boolean } | { ok: false; message: string };
@@ -34,6 +36,13 @@ export function parseSettingValue(type: SettingType, text: string): SettingValue
       return time.ok ? within(time.value, type.minMs, type.maxMs, (n) => `${n} ms`) : bad(time.message);
     }
   }
+}
+
+/** The value of the setting of that name (`repo2_s3_endpoint` too), whose type is the caller's to know. Throws `config`. */
+export function settingValue<T extends string | number | boolean>(name: string, text: string): T {
+  const parsed = parseSettingValue(findSetting(name)?.setting.type ?? { kind: 'text' }, text);
+  if (!parsed.ok) throw new WalholdError('config', `bad value for ${name}`, { detail: parsed.message });
+  return parsed.value as T;
 }
 
 function namesWal(text: string): boolean {

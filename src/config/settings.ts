@@ -24,8 +24,6 @@ export interface Setting {
   perRepository?: true;
   /** What this version lacks; a value from any source is then "not supported by this version". */
   lacking?: string;
-  /** The one value that asks for nothing of what is lacking. */
-  lackingNothing?: string;
 }
 
 const DAY_MS = 86_400_000;
@@ -85,7 +83,6 @@ export const SETTINGS: readonly Setting[] = [
     type: text,
     default: undefined,
     perRepository: true,
-    lacking: 'Google Cloud Storage',
     help: 'URL of a GCS-compatible server',
   },
   {
@@ -93,7 +90,6 @@ export const SETTINGS: readonly Setting[] = [
     type: path,
     default: undefined,
     perRepository: true,
-    lacking: 'Google Cloud Storage',
     help: 'service account key; application default credentials otherwise',
   },
   {
@@ -101,7 +97,6 @@ export const SETTINGS: readonly Setting[] = [
     type: text,
     default: undefined,
     perRepository: true,
-    lacking: 'Google Cloud Storage',
     help: 'KMS key for server-side encryption',
   },
   {
@@ -109,24 +104,20 @@ export const SETTINGS: readonly Setting[] = [
     type: { kind: 'choice', of: ['none', 'bucket', 'governance', 'compliance'] },
     default: 'none',
     perRepository: true,
-    lacking: 'locking',
-    lackingNothing: 'none',
     help: 'immutability asked of the store for every object',
   },
   {
     name: 'lock_period',
-    type: duration(DAY_MS),
+    type: duration(1000),
     default: undefined,
     perRepository: true,
-    lacking: 'locking',
     help: 'how long objects stay locked, from their writing',
   },
   {
     name: 'lock_max',
-    type: duration(DAY_MS),
+    type: duration(1000),
     default: '365d',
     perRepository: true,
-    lacking: 'locking',
     help: 'the longest that lock extend may set',
   },
   {
@@ -196,7 +187,6 @@ export const SETTINGS: readonly Setting[] = [
     type: duration(0),
     default: undefined,
     perRepository: true,
-    lacking: 'retention',
     help: 'keep what is needed to recover to any moment of this window',
   },
   {
@@ -204,7 +194,6 @@ export const SETTINGS: readonly Setting[] = [
     type: { kind: 'integer', min: 1, max: 10_000 },
     default: '2',
     perRepository: true,
-    lacking: 'retention',
     help: 'keep at least so many full backups',
   },
   {

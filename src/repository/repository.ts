@@ -1,9 +1,9 @@
-import { hasCode, WalholdError } from '../base/errors.ts';
+import { hasCode, reasonOf, WalholdError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { openStore, type StoreSettings } from '../store/open-store.ts';
-import { retryPolicy } from '../store/retry.ts';
-import type { Store } from '../store/store.ts';
+import { retryPolicy, type RetryPolicy } from '../store/retry.ts';
+import type { LockMemory, LockRequest, Store, Stranger } from '../store/store.ts';
 
 /** One of the configured repositories, ready to be asked. */
 export interface Repository {
@@ -12,15 +12,26 @@ export interface Repository {
   /** As configured, without secrets: for messages and notes. */
   url: string;
   settings: StoreSettings;
+  /** What its new objects are locked with; `undefined`: nothing is. */
+  lock: (LockRequest & { maxMs: number }) | undefined;
+  /** What is kept at least; see `config/config.ts`. */
+  retention: { windowMs: number | undefined; fullBackups: number };
+  /** Traces of somebody else that were met so far: later versions and delete markers, which nobody believes. */
+  strangers: readonly Stranger[];
   /** Repeats what is not answered, until the caller's signal ends it (or `tries` are over). */
   store: Store;
 }
+
+/** As many are named as anybody reads. */
+const MOST_STRANGERS = 10_000;
 
 /** What the configuration says of a repository. */
 export interface RepositoryPlace {
   number: number;
   url: string;
   store: StoreSettings;
+  lock: Repository['lock'];
+  retention: Repository['retention'];
 }
 
 export interface RepositoryDeps {
@@ -30,6 +41,10 @@ export interface RepositoryDeps {
   log: Log;
   /** Most tries of one request; without it the caller's signal alone ends them. */
   tries?: number;
+  /** Read as the stores were at this moment. */
+  asOf?: Date | undefined;
+  /** What earlier calls saw of a repository's locks. */
+  lockMemory?: (place: StoreSettings) => LockMemory | undefined;
 }
 
 /** Opens what is configured, in the order of the numbers. No store is asked anything yet. */
@@ -38,14 +53,27 @@ export async function openRepositories(
   deps: RepositoryDeps,
 ): Promise<Repository[]> {
   const policy = retryPolicy({ ...deps, requestTimeoutMs: config.requestTimeoutMs });
-  return Promise.all(
-    config.repositories.map(async ({ number, url, store }) => ({
-      number,
-      url,
-      settings: store,
-      store: await openStore(store, policy),
-    })),
-  );
+  return Promise.all(config.repositories.map((place) => openRepository(place, policy, deps)));
+}
+
+async function openRepository(place: RepositoryPlace, policy: RetryPolicy, deps: RepositoryDeps): Promise<Repository> {
+  const { number, url, store: settings, lock, retention } = place;
+  const strangers: Stranger[] = [];
+  const store = await openStore(settings, policy, {
+    lock,
+    asOf: deps.asOf,
+    lockMemory: deps.lockMemory?.(settings),
+    onStranger(stranger) {
+      if (strangers.length < MOST_STRANGERS) strangers.push(stranger);
+    },
+    onBlind(error) {
+      deps.log.warning(`only the newest version of each object in ${url} can be read`, {
+        detail: reasonOf(error),
+        hint: 'Allow the listing of versions (S3: s3:ListBucketVersions and s3:GetObjectVersion), so that nothing can be hidden.',
+      });
+    },
+  });
+  return { number, url, settings, lock, retention, strangers, store };
 }
 
 /** The one that `--use-repo N` names, or all. Throws `usage`. */
@@ -61,7 +89,9 @@ export function chooseRepositories<T extends { number: number }>(all: readonly T
 /** All that says where a repository lies: two with the same text are the same place. */
 export function placeText(settings: StoreSettings): string {
   if (settings.scheme === 'file') return `file://${settings.path}`;
-  return `s3://${settings.bucket}/${settings.prefix} at ${settings.endpoint ?? settings.region ?? 'the default endpoint'}`;
+  const { scheme, bucket, prefix, endpoint } = settings;
+  const at = endpoint ?? (scheme === 's3' ? settings.region : undefined) ?? 'the default endpoint';
+  return `${scheme}://${bucket}/${prefix} at ${at}`;
 }
 
 export async function closeRepositories(repositories: readonly Repository[]): Promise<void> {

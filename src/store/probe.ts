@@ -30,7 +30,10 @@ export async function probeConditions(store: Store, key: string, options: ProbeO
     conditions: await taken({ kind: 'buffer', bytes }),
     conditionsOfStreams:
       streamBytes === undefined ? 'untried' : await taken({ kind: 'stream', chunks: zeros(streamBytes) }),
-    checksums: store.probe === undefined ? 'untried' : await refusesWrongSum(store, `${key}-checksum`, bytes, options),
+    checksums:
+      store.probe?.createWithWrongChecksum === undefined
+        ? 'untried'
+        : await refusesWrongSum(store, `${key}-checksum`, bytes, options),
   };
 }
 
@@ -41,7 +44,7 @@ async function refusesWrongSum(
   options: CallOptions,
 ): Promise<'kept' | 'ignored'> {
   try {
-    await store.probe?.createWithWrongChecksum(key, bytes, options);
+    await store.probe?.createWithWrongChecksum?.(key, bytes, options);
     // Either it was created now, or at an earlier probe.
     return 'ignored';
   } catch (error) {

@@ -20,7 +20,9 @@ export class FileRepository implements AsyncDisposable {
   private constructor(root: string, number: number) {
     this.root = root;
     const store = fileStore({ root });
-    this.repository = { number, url: store.url, settings: { scheme: 'file', path: root }, store };
+    const retention = { windowMs: undefined, fullBackups: 2 };
+    const settings = { scheme: 'file' as const, path: root };
+    this.repository = { number, url: store.url, settings, lock: undefined, retention, strangers: [], store };
   }
 
   static async create(number = 1): Promise<FileRepository> {
