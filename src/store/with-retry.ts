@@ -1,10 +1,21 @@
 import { hasCode, WalholdError } from '../base/errors.ts';
 import { rangeBounds } from './byte-range.ts';
 import type { RetryPolicy } from './retry.ts';
-import type { ByteRange, CallOptions, ListEntry, ListOptions, OpenedObject, Store } from './store.ts';
+import type {
+  ByteRange,
+  ListEntry,
+  ListOptions,
+  OpenedObject,
+  ReadOptions,
+  Store,
+  StoreLocks,
+  StoreVersions,
+  VersionEntry,
+} from './store.ts';
 
 /**
- * The one place where a store's calls are repeated. A listing goes on after the last key delivered, a body at the byte where it
+ * The one place where a store's calls are repeated. A listing goes on after the last key (a listing of versions: with the last key)
+ * delivered, a body at the byte where it
  * broke, if the object still has the same tag. `exists` after a repeat can be our own success whose answer was lost: callers
  * compare contents before they call it a conflict, as they must anyway. A stream is not repeated: stores that send it in parts
  * repeat the parts.
@@ -28,8 +39,81 @@ export function withRetry(store: Store, policy: RetryPolicy): Store {
       return policy.run(`store ${name(key)}`, (signal) => store.create(key, body, { ...options, signal }), options);
     },
     close: () => store.close(),
-    ...(store.probe === undefined ? {} : { probe: store.probe }),
+    ...retriedParts(store, policy),
   };
+}
+
+/** What not every store has. A probe is not repeated: it wants to see each answer. */
+function retriedParts(store: Store, policy: RetryPolicy): Partial<Store> {
+  const { versions, locks, candidates, clockSkewMs, probe } = store;
+  return {
+    ...(versions === undefined ? {} : { versions: retriedVersions(store.url, versions, policy) }),
+    ...(locks === undefined ? {} : { locks: retriedLocks(store.url, locks, policy) }),
+    ...(candidates === undefined
+      ? {}
+      : {
+          candidates: (key, options) =>
+            policy.run(`look at ${store.url}/${key}`, (signal) => candidates(key, { ...options, signal }), options),
+        }),
+    ...(clockSkewMs === undefined ? {} : { clockSkewMs }),
+    ...(probe === undefined ? {} : { probe }),
+  };
+}
+
+/** Each of them can be sent again: to lengthen or hold twice is to do it once. */
+function retriedLocks(url: string, locks: StoreLocks, policy: RetryPolicy): StoreLocks {
+  return {
+    look: (key, options) =>
+      policy.run(`look at the lock of ${url}/${key}`, (signal) => locks.look(key, { ...options, signal }), options),
+    retain: (key, retention, options) =>
+      policy.run(`lock ${url}/${key}`, (signal) => locks.retain(key, retention, { ...options, signal }), options),
+    hold: (key, on, options) =>
+      policy.run(
+        `set the legal hold of ${url}/${key}`,
+        (signal) => locks.hold(key, on, { ...options, signal }),
+        options,
+      ),
+    bucket: (options) =>
+      policy.run(`ask how ${url} protects its objects`, (signal) => locks.bucket({ ...options, signal }), options),
+  };
+}
+
+function retriedVersions(url: string, versions: StoreVersions, policy: RetryPolicy): StoreVersions {
+  return { list: (prefix, options) => relistedVersions(url, versions, policy, prefix, options) };
+}
+
+/** A listing can break between two versions of one key: that key is listed again, and what was delivered of it is left out. */
+async function* relistedVersions(
+  url: string,
+  versions: StoreVersions,
+  policy: RetryPolicy,
+  prefix: string,
+  options: ListOptions,
+): AsyncGenerator<VersionEntry> {
+  const series = policy.series(`list the versions of ${url}/${prefix}`, options);
+  let rest = options;
+  let name: string | undefined;
+  const delivered = new Set<string>();
+  for (;;) {
+    try {
+      for await (const entry of versions.list(prefix, rest)) {
+        series.worked();
+        const entryName = entry.kind === 'directory' ? entry.prefix : entry.key;
+        if (entryName !== name) {
+          if (name !== undefined) rest = { ...rest, after: name };
+          name = entryName;
+          delivered.clear();
+        }
+        const version = entry.kind === 'directory' ? '' : entry.version;
+        if (delivered.has(version)) continue;
+        delivered.add(version);
+        yield entry;
+      }
+      return;
+    } catch (error) {
+      await series.failed(error);
+    }
+  }
 }
 
 async function* relisted(
@@ -58,7 +142,7 @@ async function* resumed(
   store: Store,
   policy: RetryPolicy,
   first: OpenedObject,
-  options: CallOptions & { range?: ByteRange },
+  options: ReadOptions & { range?: ByteRange },
 ): AsyncGenerator<Uint8Array> {
   const { info } = first;
   const what = `read ${store.url}/${info.key}`;
@@ -78,7 +162,7 @@ async function* resumed(
       await series.failed(error);
     }
     const range = { offset: at, bytes: to - at };
-    const again = await policy.run(what, (signal) => store.open(info.key, { signal, range }), options);
+    const again = await policy.run(what, (signal) => store.open(info.key, { ...options, signal, range }), options);
     if (again?.info.tag !== info.tag) {
       throw new WalholdError('damaged', `${store.url}/${info.key} changed while it was read`);
     }

@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { WalholdError } from '../../../src/base/errors.ts';
 import { retryPolicy } from '../../../src/store/retry.ts';
-import type { ByteRange, ListEntry, ListOptions, ObjectInfo, OpenedObject, Store } from '../../../src/store/store.ts';
+import type {
+  ByteRange,
+  ListEntry,
+  ListOptions,
+  ObjectInfo,
+  OpenedObject,
+  ReadOptions,
+  Store,
+  StoreLocks,
+  VersionEntry,
+} from '../../../src/store/store.ts';
 import { withRetry } from '../../../src/store/with-retry.ts';
 import { bytesOf, collected, patternBytes } from '../../support/bytes.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -18,7 +28,7 @@ function storeOf(parts: Partial<Store>): Store {
     throw new Error('not part of this test');
   };
   const { stat = missing, open = missing, list = missing, create = missing } = parts;
-  return { url: 'x://place', stat, open, list, create, close: () => Promise.resolve() };
+  return { url: 'x://place', close: () => Promise.resolve(), ...parts, stat, open, list, create };
 }
 
 function retrying(parts: Partial<Store>, tries?: number): Store {
@@ -173,4 +183,76 @@ describe('the retry decorator', () => {
       detail: expect.stringContaining('3 tries') as string,
     });
   });
+
+  it('goes on reading the version that was asked for', async () => {
+    const { open } = breaking([300]);
+    const asked: (string | undefined)[] = [];
+    const store = retrying({
+      open(key, options) {
+        asked.push(options.version);
+        return open(key, options);
+      },
+    });
+    expect((await bytesOf((await store.open('k', { signal, version: 'v1' }))?.chunks)).equals(content)).toBe(true);
+    expect(asked).toEqual(['v1', 'v1']);
+  });
+
+  it('goes on with a listing of versions inside the key where it broke, without loss or repetition', async () => {
+    const all = ['a1', 'b1', 'b2', 'b3', 'c1', 'c2', 'd1'].map(versionEntry);
+    // Breaks after so many entries of each listing.
+    const breaks = [3, 0, 2, 4, 1, Infinity];
+    const asked: (string | undefined)[] = [];
+    const { versions } = retrying({
+      versions: {
+        async *list(_, options: ListOptions) {
+          asked.push(options.after);
+          let left = breaks.shift() ?? Infinity;
+          for (const entry of all) {
+            if (options.after !== undefined && entry.key <= options.after) continue;
+            if (left === 0) throw down;
+            left -= 1;
+            yield await Promise.resolve(entry);
+          }
+        },
+      },
+    });
+    if (versions === undefined) throw new Error('the versions are gone');
+    const listed = await collected(versions.list('', { signal }));
+    expect(listed).toEqual(all);
+    expect(asked).toEqual([undefined, 'a', 'a', 'a', 'b', 'b']);
+  });
+
+  it('repeats what is asked and set of locks, and the search for candidates', async () => {
+    let calls = 0;
+    const twice = <T>(answer: T): Promise<T> => {
+      calls += 1;
+      return calls % 3 === 0 ? Promise.resolve(answer) : Promise.reject(down);
+    };
+    const until = new Date(5);
+    const locks: StoreLocks = {
+      look: (_, { version }: ReadOptions) =>
+        twice({ retention: version === 'v1' ? { mode: 'governance', until } : undefined, hold: false }),
+      retain: (_, retention) => twice(retention),
+      hold: () => twice(undefined),
+      bucket: () =>
+        twice({ versioning: 'on', lockable: true, defaultRetention: 'none', lifecycle: undefined, why: [] }),
+    };
+    const store = retrying({ locks, candidates: (key) => twice([infoOf(key)]), clockSkewMs: () => 7 });
+    expect(await store.locks?.look('k', { signal, version: 'v1' })).toMatchObject({ retention: { until } });
+    expect(await store.locks?.retain('k', { mode: 'compliance', until }, { signal })).toMatchObject({ until });
+    await store.locks?.hold('k', true, { signal });
+    expect(await store.locks?.bucket({ signal })).toMatchObject({ lockable: true });
+    expect(await store.candidates?.('k', { signal })).toEqual([infoOf('k')]);
+    expect(calls).toBe(15);
+    expect(store.clockSkewMs?.()).toBe(7);
+  });
+
+  it('adds nothing that the store has not', () => {
+    expect(Object.keys(retrying({})).sort()).toEqual(['close', 'create', 'list', 'open', 'stat', 'url']);
+  });
 });
+
+/** `b2`: version 2 of key `b`. */
+function versionEntry(name: string): Extract<VersionEntry, { kind: 'version' }> {
+  return { kind: 'version', current: false, ...infoOf(name.slice(0, 1)), version: name.slice(1) };
+}
