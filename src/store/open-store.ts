@@ -1,8 +1,10 @@
 import { WalholdError } from '../base/errors.ts';
+import { storeAsOf } from './as-of.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { LockMemory, LockRequest, Store, Stranger } from './store.ts';
 import { withLocks } from './with-locks.ts';
 import { withRetry } from './with-retry.ts';
+import { withVersions } from './with-versions.ts';
 
 /** Where a repository lies and how to get there: what the settings of one repository come to. */
 export type StoreSettings = FileSettings | S3Settings | GcsSettings;
@@ -57,8 +59,15 @@ export async function openStore(
   policy: RetryPolicy,
   options: OpenOptions = {},
 ): Promise<Store> {
-  const store = withRetry(await backend(settings, policy), policy);
+  const store = readOldest(withRetry(await backend(settings, policy), policy), options);
   return options.lock === undefined ? store : withLocks(store, options.lock);
+}
+
+/** A name's oldest version is its truth; where it has one at most, only the moment matters. */
+function readOldest(store: Store, options: OpenOptions): Store {
+  const { versions } = store;
+  if (versions !== undefined) return withVersions({ ...store, versions }, options);
+  return options.asOf === undefined ? store : storeAsOf(store, options.asOf);
 }
 
 async function backend(settings: StoreSettings, policy: RetryPolicy): Promise<Store> {

@@ -145,8 +145,9 @@ export type ListEntry = ({ kind: 'object' } & ObjectInfo) | { kind: 'directory';
 export interface StoreVersions {
   /**
    * Every version and delete marker of the keys beginning with `prefix`: keys in order, of one key the oldest first (of a key with
-   * more than `MOST_VERSIONS`, the oldest ones). Throws `denied` where these credentials may not list versions, `unsupported` where
-   * the server cannot.
+   * more than `MOST_VERSIONS`, the oldest ones). A `limit` counts versions, markers and directories and never cuts those of one key;
+   * fewer come only at the end. A folded directory can hold nothing but markers. Throws `denied` where these credentials may not
+   * list versions, `unsupported` where the server cannot.
    */
   list(prefix: string, options: ListOptions): AsyncIterable<VersionEntry>;
 }
