@@ -63,7 +63,7 @@ class OldestReader {
   async read<T>(key: string, options: ReadOptions, reading: Reading<T>): Promise<T | undefined> {
     requireObjectKey(key);
     const { signal } = options;
-    if (options.version !== undefined || this.#blind) return reading.ask({ signal });
+    if (options.version !== undefined) return reading.ask({ signal });
     const known = this.#lookup.recall(key);
     if (known?.current === false) return this.#readVersion(key, known, reading, signal);
     const guess = new Guess(reading.ask, signal);
@@ -126,12 +126,12 @@ class OldestReader {
   }
 
   async *list(prefix: string, options: ListOptions): AsyncGenerator<ListEntry> {
-    const entries = this.#blind ? undefined : this.#listOldest(prefix, options);
+    const entries = this.#listOldest(prefix, options);
     const first = await this.#sighted(
-      async () => entries?.next(),
+      () => entries.next(),
       () => Promise.resolve(undefined),
     );
-    if (entries === undefined || first === undefined) {
+    if (first === undefined) {
       yield* this.#store.list(prefix, options);
       return;
     }

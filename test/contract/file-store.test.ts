@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
+import { storeAsOf } from '../../src/store/as-of.ts';
 import { fileStore } from '../../src/store/file.ts';
 import { retryPolicy } from '../../src/store/retry.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -22,3 +23,4 @@ async function inTemporaryDirectory(decorate: (store: Store) => Store): Promise<
 
 storeSuite('a directory', () => inTemporaryDirectory((store) => store));
 storeSuite('a directory, through retry', () => inTemporaryDirectory((store) => withRetry(store, policy)));
+storeSuite('a directory, of a moment', () => inTemporaryDirectory((store) => storeAsOf(store, new Date(8e15))));
