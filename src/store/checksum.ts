@@ -11,3 +11,9 @@ export function checksumText(sum: number): string {
   bytes.writeUInt32BE(sum >>> 0);
   return bytes.toString('base64');
 }
+
+/** The reverse of `checksumText`; `undefined` for what is none. */
+export function parseChecksum(text: string | undefined): number | undefined {
+  const bytes = Buffer.from(text ?? '', 'base64');
+  return bytes.byteLength === 4 ? bytes.readUInt32BE() : undefined;
+}

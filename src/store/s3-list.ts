@@ -1,5 +1,6 @@
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput, type S3Client } from '@aws-sdk/client-s3';
 import { WalholdError } from '../base/errors.ts';
+import { nameOfEntry, sortsAfter, startAfter } from './listing-order.ts';
 import { isObjectKey } from './object-key.ts';
 import type { S3Place } from './s3-place.ts';
 import { notS3, tagOf } from './s3-place.ts';
@@ -19,8 +20,8 @@ export async function* listS3(
   for (let token: string | undefined; left > 0;) {
     const page = await listPage(client, place, prefix, { ...options, limit: left }, token);
     for (const entry of entriesOf(page, place)) {
-      const name = entry.kind === 'object' ? entry.key : entry.prefix;
-      if (!name.startsWith(prefix) || !sortsAfter(entry, name, options.after)) continue;
+      const name = nameOfEntry(entry);
+      if (!name.startsWith(prefix) || !sortsAfter(entry, options.after)) continue;
       if (name <= last) throw unordered(place, prefix, name, last);
       last = name;
       yield entry;
@@ -54,22 +55,6 @@ function listPage(
   return place.ask(`list ${place.url}/${prefix}`, signal, (once) => client.send(command, once));
 }
 
-/**
- * Where folding may hide the directory that `after` lies in (servers differ), the listing starts before that directory, and what
- * is too early is dropped here.
- */
-function startAfter(prefix: string, { after, delimited }: ListOptions): string | undefined {
-  if (after === undefined || delimited !== true || !after.startsWith(prefix)) return after;
-  const slash = after.indexOf('/', prefix.length);
-  return slash < 0 ? after : after.slice(0, slash);
-}
-
-function sortsAfter(entry: ListEntry, name: string, after: string | undefined): boolean {
-  return (
-    after === undefined || name > after || (entry.kind === 'directory' && after !== name && after.startsWith(name))
-  );
-}
-
 function entriesOf(page: ListObjectsV2CommandOutput, place: S3Place): ListEntry[] {
   const entries: ListEntry[] = [];
   for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
@@ -81,8 +66,7 @@ function entriesOf(page: ListObjectsV2CommandOutput, place: S3Place): ListEntry[
     const prefix = place.ownKey(decoded(Prefix, page));
     if (prefix?.endsWith('/') === true && isObjectKey(prefix.slice(0, -1))) entries.push({ kind: 'directory', prefix });
   }
-  const name = (entry: ListEntry): string => (entry.kind === 'object' ? entry.key : entry.prefix);
-  return entries.sort((a, b) => (name(a) < name(b) ? -1 : 1));
+  return entries.sort((a, b) => (nameOfEntry(a) < nameOfEntry(b) ? -1 : 1));
 }
 
 function decoded(name: string | undefined, page: ListObjectsV2CommandOutput): string {

@@ -7,7 +7,7 @@ import {
   type CompletedPart,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { addCrc32c, checksumText } from './checksum.ts';
+import { addCrc32c, checksumText, parseChecksum } from './checksum.ts';
 import { answerOf, isTaken } from './s3-errors.ts';
 import { notS3, type S3Place } from './s3-place.ts';
 import { objectHeaders, putObject, type S3ObjectOptions } from './s3-write.ts';
@@ -122,8 +122,8 @@ export class S3Multipart implements MultipartRequests {
     const command = new HeadObjectCommand({ ...this.object, ChecksumMode: 'ENABLED' });
     try {
       const head = await this.ask(signal, (once) => this.client.send(command, once));
-      const sum = Buffer.from(head.ChecksumCRC32C ?? '', 'base64');
-      return { bytes: head.ContentLength ?? -1, ...(sum.byteLength === 4 ? { sum: sum.readUInt32BE() } : {}) };
+      const sum = parseChecksum(head.ChecksumCRC32C);
+      return { bytes: head.ContentLength ?? -1, ...(sum === undefined ? {} : { sum }) };
     } catch (error) {
       if (answerOf(error)?.status === 404) return undefined;
       throw error;

@@ -1,46 +1,11 @@
 import { WalholdError } from '../base/errors.ts';
-import { abortable } from './abortable.ts';
+import { bucketPlace, type BucketPlace } from './bucket-place.ts';
 import { s3Error } from './s3-errors.ts';
 
-/** A repository's part of a bucket. */
-export interface S3Place {
-  bucket: string;
-  url: string;
-  /** The bucket's key for a key or prefix of ours. */
-  keyOf(key: string): string;
-  /** The reverse; `undefined` for what lies outside. */
-  ownKey(bucketKey: string): string | undefined;
-  /**
-   * Sends one request and waits for what `request` gives, not longer than one request may take; a failure becomes `could not <what>`
-   * with the code it deserves. The signal that `request` gets stays tied to the caller's, for a body still to be read.
-   */
-  ask<T>(what: string, signal: AbortSignal, request: (once: { abortSignal: AbortSignal }) => Promise<T>): Promise<T>;
-}
+export type S3Place = BucketPlace;
 
 export function s3Place(bucket: string, prefix: string, requestTimeoutMs: number): S3Place {
-  const inside = prefix === '' ? '' : `${prefix}/`;
-  return {
-    bucket,
-    url: prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`,
-    keyOf: (key) => inside + key,
-    ownKey: (bucketKey) => (bucketKey.startsWith(inside) ? bucketKey.slice(inside.length) : undefined),
-    async ask(what, signal, request) {
-      signal.throwIfAborted();
-      const timeout = new AbortController();
-      const late = (): void => timeout.abort(new Error(`no answer within ${requestTimeoutMs} ms`));
-      // The SDK's own time-out ends with the headers; a body can stop coming too.
-      const timer = setTimeout(late, requestTimeoutMs);
-      const either = AbortSignal.any([signal, timeout.signal]);
-      try {
-        return await abortable(either, request({ abortSignal: either }));
-      } catch (error) {
-        if (signal.aborted) throw signal.reason;
-        throw s3Error(`could not ${what}`, timeout.signal.aborted ? timeout.signal.reason : error);
-      } finally {
-        clearTimeout(timer);
-      }
-    },
-  };
+  return bucketPlace({ scheme: 's3', bucket, prefix, requestTimeoutMs, failure: s3Error });
 }
 
 /** The ETag; where a server gives none, what is next best. */

@@ -1,7 +1,7 @@
 import { GetObjectCommand, HeadObjectCommand, type GetObjectCommandOutput, type S3Client } from '@aws-sdk/client-s3';
-import { rangeBounds } from './byte-range.ts';
-import { bodyChunks } from './s3-body.ts';
-import { answerOf, hidden } from './s3-errors.ts';
+import { bodyChunks, noChunks } from './body-chunks.ts';
+import { bodyExtent, rangeHeader } from './byte-range.ts';
+import { answerOf, hidden, s3Error } from './s3-errors.ts';
 import { notS3, tagOf, type S3Place } from './s3-place.ts';
 import type { ByteRange, ObjectInfo, OpenedObject } from './store.ts';
 
@@ -55,13 +55,16 @@ export function s3Reader(client: S3Client, place: S3Place, requestTimeoutMs: num
       if (got === undefined) return undefined;
       if (got === 'beyond') {
         const info = await stat(key, signal);
-        return info === undefined ? undefined : { info, chunks: nothing() };
+        return info === undefined ? undefined : { info, chunks: noChunks() };
       }
       try {
         const { size, bytes } = extent(what, got, range);
         const info = infoOf(what, key, size, got);
         const body = got.Body as unknown as AsyncIterable<Uint8Array>;
-        return { info, chunks: bodyChunks(body, { what, bytes, timeoutMs: requestTimeoutMs, signal }) };
+        return {
+          info,
+          chunks: bodyChunks(body, { what, bytes, timeoutMs: requestTimeoutMs, signal, failure: s3Error }),
+        };
       } catch (error) {
         discard(got);
         throw error;
@@ -88,29 +91,15 @@ function judgeMissing(what: string, error: unknown): 'beyond' | undefined {
   throw error;
 }
 
-function rangeHeader(range: ByteRange | undefined): string | undefined {
-  if (range === undefined || (range.offset === 0 && range.bytes === undefined)) return undefined;
-  if (range.offset < 0) return `bytes=${range.offset}`;
-  return `bytes=${range.offset}-${range.bytes === undefined ? '' : range.offset + range.bytes - 1}`;
-}
-
-/** The size of the whole object and how many bytes of it this body brings. A server that ignores ranges is refused. */
 function extent(
   what: string,
   got: GetObjectCommandOutput,
   range: ByteRange | undefined,
 ): { size: number; bytes: number } {
-  const length = got.ContentLength;
-  if (length === undefined) throw notS3(what, 'length');
-  if (rangeHeader(range) === undefined) return { size: length, bytes: length };
-  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(got.ContentRange ?? '') ?? [];
-  // Of an object without bytes some servers send the whole, which is the same.
-  if (first === undefined && length === 0) return { size: 0, bytes: 0 };
-  const size = Number(total);
-  const bytes = Number(last) - Number(first) + 1;
-  const { from, to } = rangeBounds(size, range);
-  if (Number(first) !== from || bytes !== to - from || length !== bytes) throw notS3(what, 'range that was asked for');
-  return { size, bytes };
+  if (got.ContentLength === undefined) throw notS3(what, 'length');
+  const found = bodyExtent(got.ContentLength, got.ContentRange, range);
+  if (found === undefined) throw notS3(what, 'range that was asked for');
+  return found;
 }
 
 function infoOf(
@@ -129,6 +118,3 @@ function discard(got: GetObjectCommandOutput): void {
   body.on('error', () => undefined);
   body.destroy();
 }
-
-// eslint-disable-next-line typescript/require-await -- no chunks in the shape of many
-async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -1,4 +1,4 @@
-import { s3Error } from './s3-errors.ts';
+import type { WalholdError } from '../base/errors.ts';
 
 /** A body slower than this for a whole time-out is as good as stuck; what it lacks can be had from another connection. */
 const LEAST_BYTES = 64 * 1024;
@@ -10,6 +10,8 @@ export interface BodyExpectation {
   /** For `LEAST_BYTES`, or the rest. Only waiting counts: a slow reader is no fault of the store. */
   timeoutMs: number;
   signal: AbortSignal;
+  /** What a transfer that broke means. */
+  failure: (what: string, error: unknown) => WalholdError;
 }
 
 /** The body of a GET, which either brings all its bytes or throws `unreachable`. Breaking off the loop ends the connection. */
@@ -32,12 +34,16 @@ export async function* bodyChunks(
     }
   } catch (error) {
     if (left === 0 && !expected.signal.aborted) return;
-    throw expected.signal.aborted ? expected.signal.reason : s3Error(`could not ${expected.what}`, error);
+    throw expected.signal.aborted ? expected.signal.reason : expected.failure(`could not ${expected.what}`, error);
   } finally {
     // Not awaited: a dead connection must not hold up who gave up on it.
     Promise.resolve(source.return?.()).catch(() => undefined);
   }
 }
+
+/** The body of an object, or a range, without bytes. */
+// eslint-disable-next-line typescript/require-await -- no chunks in the shape of many
+export async function* noChunks(): AsyncGenerator<Uint8Array> {}
 
 /** Measures how long the store lets us wait for how much. */
 class Pace {

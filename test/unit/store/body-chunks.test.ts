@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bodyChunks, type BodyExpectation } from '../../../src/store/s3-body.ts';
+import { bodyChunks, type BodyExpectation } from '../../../src/store/body-chunks.ts';
+import { s3Error } from '../../../src/store/s3-errors.ts';
 import { bytesOf, patternBytes, pieces } from '../../support/bytes.ts';
 
 const content = patternBytes(1000);
@@ -8,6 +9,7 @@ const expected = (bytes: number): BodyExpectation => ({
   bytes,
   timeoutMs: 10_000,
   signal: new AbortController().signal,
+  failure: s3Error,
 });
 
 describe('the body of a GET', () => {
