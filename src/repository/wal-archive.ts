@@ -24,20 +24,21 @@ export type PushOutcome = 'stored' | 'present' | 'equivalent';
 
 export interface PushOptions extends CallOptions {
   log: Log;
-  /** It is likely there already: look before sending it. */
+  /** This host saw it stored there moments ago: look before sending it, and take its head's word for the rest. */
   expected?: boolean;
 }
 
 /**
  * Stores the file in a repository whose identity has been seen to be the file's. When it returns, the repository durably holds its
- * content. Throws `conflict`, `damaged` (what lies there under the name is no use), or what the store says.
+ * content: of an object that was there before, every byte is checked. Throws `conflict`, `damaged` (what lies there under the name is no
+ * use), or what the store says.
  */
 export async function pushInto(repository: Repository, wal: PreparedWal, options: PushOptions): Promise<PushOutcome> {
   const { store } = repository;
-  if (options.expected === true && (await compareStored(store, wal, options)) === 'present') return 'present';
+  if (options.expected === true && (await compareStored(store, wal, options, 'head')) === 'present') return 'present';
   const body = { kind: 'buffer' as const, bytes: wal.encoded.bytes };
   if ((await store.create(wal.key, body, { signal: options.signal })) === 'created') return 'stored';
-  const found = await compareStored(store, wal, options);
+  const found = await compareStored(store, wal, options, 'every byte');
   if (found !== undefined) return found;
   throw new WalholdError('unreachable', `could not tell whether ${store.url}/${wal.key} is stored`, {
     detail: 'the store said that it exists, then that it does not',
@@ -53,6 +54,7 @@ async function compareStored(
   store: Store,
   wal: PreparedWal,
   options: PushOptions,
+  trust: 'head' | 'every byte',
 ): Promise<'present' | 'equivalent' | undefined> {
   const { signal } = options;
   const { head } = wal.encoded;
@@ -62,7 +64,7 @@ async function compareStored(
   const object = `${store.url}/${wal.key}`;
   const stored = readableHead(start.bytes, object);
   const whole = stored !== undefined && start.info.bytes === stored.frameBytes + stored.head.storedBytes;
-  if (whole && stored.head.sha256 === head.sha256 && stored.head.bytes === head.bytes) return 'present';
+  if (trust === 'head' && whole && sameContent(stored.head, head)) return 'present';
   // A segment of another size is not read: how large it is, is anybody's choice.
   if (whole && wal.file.kind === 'segment' && stored.head.bytes !== head.bytes)
     throw conflict(wal, stored.head, object, 'their sizes differ');
@@ -70,8 +72,12 @@ async function compareStored(
   const found = await readAll(store, wal.key, { signal, maxBytes: mostStoredBytes(wal.plain.length) });
   if (found === undefined) return undefined;
   const other = decodeStored(found.bytes, object, wal);
-  if (other.head.sha256 === head.sha256 && other.head.bytes === head.bytes) return 'present';
+  if (sameContent(other.head, head)) return 'present';
   return judgeOther(wal, other, object, options.log);
+}
+
+function sameContent(one: ObjectHead, other: ObjectHead): boolean {
+  return one.sha256 === other.sha256 && one.bytes === other.bytes;
 }
 
 function readableHead(bytes: Buffer, object: string): ReturnType<typeof parseHead> | undefined {
@@ -88,8 +94,10 @@ function decodeStored(bytes: Buffer, object: string, wal: PreparedWal): { head: 
     return decodeObject(bytes, object, Math.max(wal.plain.length, 1024 * 1024));
   } catch (error) {
     if (!(error instanceof WalholdError)) throw error;
+    const described = readableHead(bytes, object)?.head.sha256 ?? 'nothing';
+    const digests = `to be stored is SHA-256 ${wal.encoded.head.sha256}, the object says ${described} of itself`;
     throw new WalholdError('damaged', `could not store ${wal.file.name}: the object under its name is damaged`, {
-      detail: `${object}: ${error.detail ?? error.message}; to be stored is SHA-256 ${wal.encoded.head.sha256}`,
+      detail: `${object}: ${error.detail ?? error.message}; ${digests}`,
       hint: 'Nothing was changed; with credentials that may delete, remove the damaged object, and it will be stored again.',
       cause: error,
     });

@@ -164,6 +164,14 @@ describe('other content under the name', () => {
     ['cut off behind it', async (path: string) => await truncate(path, (await stat(path)).size - 1)],
     ['empty', async (path: string) => await truncate(path, 0)],
     ['without a description', async (path: string) => await writeFile(path, 'x'.repeat(5000))],
+    [
+      'with a bit turned in its body',
+      async (path: string) => {
+        const bytes = await readFile(path);
+        bytes.writeUInt8(bytes.readUInt8(bytes.length - 50) ^ 1, bytes.length - 50);
+        await writeFile(path, bytes);
+      },
+    ],
   ])('that is damaged (%s) is never success, and is not touched', async (_, damage) => {
     const walPath = await cluster.putSegment(5);
     await push(walPath);
