@@ -135,8 +135,8 @@ async function lookIn(
     const owner = probeFirst || systemId === undefined ? (await identity).systemId : systemId;
     const repository = { store, url, ...rest };
     const plain = await fetchFrom(repository, file, { signal: reach.signal, systemId: owner, segmentBytes });
-    // What is found proves itself. What is not counts only in this cluster's own repository.
-    if (plain === undefined) await identity;
+    // Read at the same time. Without it nothing counts: neither what is found there nor what is not.
+    await identity;
     return { plain, systemId: owner };
   } catch (error) {
     if (!hasCode(error, 'deadline')) throw error;

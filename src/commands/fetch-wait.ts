@@ -145,22 +145,28 @@ class Waiting {
   async #judgeUnknown(failures: readonly RepositoryFailure[]): Promise<undefined | 'again'> {
     const { config, log } = this.#context;
     const { standby, haveLocally } = this.#options;
-    const error = asWalholdError(worstOf(failures));
+    // Waiting mends no setting: where one is wrong, nothing is gone on without, once all others have been waited for.
+    const misconfigured = failures.filter((failure) => hasCode(failure.error, 'config'));
+    const error = asWalholdError(worstOf([...new Set([...misconfigured, ...failures])]));
+    const giveUp = async (): Promise<undefined> => {
+      if (misconfigured.length > 0) throw error;
+      return this.#goOnWithout(error);
+    };
     const worthWaiting = failures.some((failure) => hasCode(failure.error, 'unreachable'));
     this.#failures += 1;
-    if (worthWaiting && haveLocally) {
+    if (worthWaiting && haveLocally && misconfigured.length === 0) {
       log.warning(`could not look for ${this.#file.name}; the server has it in pg_wal`, { detail: describe(error) });
       return undefined;
     }
     if (!worthWaiting) {
-      if (standby) return this.#goOnWithout(error);
+      if (standby) return giveUp();
       throw error;
     }
     if (!standby && config.onUnreachable === 'auto') return this.#pause(error);
     if (this.#budgetLeftMs() > 0) return this.#pause(error);
     await this.#noteSpent();
     if (config.onUnreachable === 'stop') throw error;
-    return this.#goOnWithout(error);
+    return giveUp();
   }
 
   async #pause(error: WalholdError): Promise<'again'> {

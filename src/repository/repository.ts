@@ -2,6 +2,7 @@ import { hasCode, reasonOf, WalholdError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { openStore, type StoreSettings } from '../store/open-store.ts';
+import { refusingStore } from '../store/refusing-store.ts';
 import { retryPolicy, type RetryPolicy } from '../store/retry.ts';
 import type { LockMemory, LockRequest, Store, Stranger } from '../store/store.ts';
 
@@ -47,7 +48,10 @@ export interface RepositoryDeps {
   lockMemory?: (place: StoreSettings) => LockMemory | undefined;
 }
 
-/** Opens what is configured, in the order of the numbers. No store is asked anything yet. */
+/**
+ * Opens what is configured, in the order of the numbers. No store is asked anything yet; one whose settings cannot work (`config`)
+ * says so to each question.
+ */
 export async function openRepositories(
   config: { repositories: readonly RepositoryPlace[]; requestTimeoutMs: number },
   deps: RepositoryDeps,
@@ -59,7 +63,7 @@ export async function openRepositories(
 async function openRepository(place: RepositoryPlace, policy: RetryPolicy, deps: RepositoryDeps): Promise<Repository> {
   const { number, url, store: settings, lock, retention } = place;
   const strangers: Stranger[] = [];
-  const store = await openStore(settings, policy, {
+  const opening = openStore(settings, policy, {
     lock,
     asOf: deps.asOf,
     lockMemory: deps.lockMemory?.(settings),
@@ -72,6 +76,11 @@ async function openRepository(place: RepositoryPlace, policy: RetryPolicy, deps:
         hint: 'Allow the listing of versions (S3: s3:ListBucketVersions and s3:GetObjectVersion), so that nothing can be hidden.',
       });
     },
+  });
+  // One whose settings cannot work does not keep the others from being asked.
+  const store = await opening.catch((error: unknown) => {
+    if (hasCode(error, 'config')) return refusingStore(url, error);
+    throw error;
   });
   return { number, url, settings, lock, retention, strangers, store };
 }

@@ -220,12 +220,15 @@ describe('absence', () => {
       async () => await stored.put('walhold.json', '{"format":1,"systemId":"9","createdAt":"","by":""}'),
     ],
     ['an identity of nonsense', async () => await stored.put('walhold.json', '[')],
-  ])('is not believed of %s, nor is anything made there', async (_, lose) => {
+  ])('is not believed of %s, nor is what is stored, nor is anything made there', async (_, lose) => {
     await putSegments(stored, 5, 5);
     await lose();
-    const result = await fetchFile(nameOf(9));
-    expect(result.status).toBe(200);
-    expect(result.stderr).toMatch(/walhold-fetch: error: .+\n.*hint: /s);
+    for (const segno of [9, 5]) {
+      const result = await fetchFile(nameOf(segno));
+      expect(result.status).toBe(200);
+      expect(result.stderr).toMatch(/walhold-fetch: error: .+\n.*hint: /s);
+    }
+    expect(existsSync(target)).toBe(false);
     expect(existsSync(join(stored.root, 'walhold.json'))).toBe(/another|nonsense/.test(_));
     await becomeStandby();
     expect(await fetchFile(nameOf(9))).toMatchObject({ status: 1 });

@@ -246,6 +246,36 @@ describe('in a standby a fetch', () => {
     expect(result.stderr).toContain('error: going on without');
   });
 
+  it.each<[string, Fault]>([
+    ['a redirection to another region', answers(301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-1' })],
+    ['a signature for the wrong region', answers(400, 'AuthorizationHeaderMalformed')],
+  ])('stops with 200 at a wrong setting: %s', async (_, fault) => {
+    fail(fault);
+    const result = await fetchFile(nameOf(5), ...budget);
+    expect(result).toMatchObject({ status: 200 });
+    expect(result.elapsedMs).toBeLessThan(5000);
+    expect(result.stderr).toMatch(/hint: .*s3_region/);
+    expect(result.stderr).not.toContain('going on');
+  });
+
+  it('stops with 200 where there are no credentials at all, or no certificates that were named', async () => {
+    const nobody = { env: { AWS_EC2_METADATA_DISABLED: 'true' }, timeoutMs: 30_000 };
+    const missing = await callHook('walhold-fetch', cluster, [...settings(), nameOf(5), 'pg_wal/RECOVERYXLOG'], nobody);
+    expect(missing).toMatchObject({ status: 200 });
+    expect(missing.stderr).toContain('error: there are no credentials for S3');
+    expect(await fetchFile(nameOf(5), '--s3-ca-file', '/nonexistent')).toMatchObject({ status: 200 });
+  });
+
+  it('takes from one repository what another, which is set up wrong, cannot give, but concludes nothing', async () => {
+    const words = ['--repo2', `file://${join(place.path, 'second')}`];
+    expect(await push(6, ...words)).toMatchObject({ status: 0 });
+    const wrong = [...words, '--s3-ca-file', '/nonexistent', ...budget];
+    const found = await fetchFile(nameOf(6), ...wrong);
+    expect(found).toMatchObject({ status: 0 });
+    expect(found.stderr).toContain('warning: could not read');
+    expect(await fetchFile(nameOf(7), ...wrong)).toMatchObject({ status: 200 });
+  });
+
   it('with on_unreachable = stop stops after the budget', async () => {
     fail(hangs);
     expect(await fetchFile(nameOf(5), ...budget, '--on-unreachable', 'stop')).toMatchObject({ status: 200 });

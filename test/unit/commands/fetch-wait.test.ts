@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -41,10 +41,11 @@ const log: Log = {
   error: (message) => void lines.push(`error: ${message}`),
 };
 
-function repository(): Repository {
-  const { store } = stored.repository;
+function repository({ repository: real }: FileRepository, why: () => WalholdError | undefined): Repository {
+  const { store } = real;
   const whenUp = <T>(call: () => T): T => {
-    if (down !== undefined) throw down;
+    const error = why();
+    if (error !== undefined) throw error;
     return call();
   };
   const failing: Store = {
@@ -55,13 +56,13 @@ function repository(): Repository {
     create: async (key, body, options) => await whenUp(() => store.create(key, body, options)),
     close: () => store.close(),
   };
-  return { ...stored.repository, store: failing };
+  return { ...real, store: failing };
 }
 
-function ask(options: Partial<WaitOptions> = {}): Promise<Buffer | undefined> {
+function ask(options: Partial<WaitOptions> = {}, others: readonly Repository[] = []): Promise<Buffer | undefined> {
   const context = { config, log, clock, random: () => 1, signal: stop.signal };
   return waitForAnswer(
-    [repository()],
+    [repository(stored, () => down), ...others],
     wanted,
     {
       systemId: SYSTEM_ID,
@@ -94,6 +95,7 @@ async function elapsedUntil(call: Promise<unknown>, mostMs: number): Promise<num
   return clock.now() - begun;
 }
 
+const WRONG = new WalholdError('config', 'the region is wrong');
 const UNREACHABLE = new WalholdError('unreachable', 'could not open it', { detail: 'ECONNREFUSED' });
 
 describe('archive recovery', () => {
@@ -149,6 +151,12 @@ describe('archive recovery', () => {
     },
   );
 
+  test('takes nothing from a repository that has lost its identity, though the file lies there', async () => {
+    await putSegments(stored, 5, 5);
+    await unlink(join(stored.root, 'walhold.json'));
+    await expect(ask()).rejects.toMatchObject({ code: 'store-gone' });
+  });
+
   test('with on_unreachable = stop waits for the budget', async () => {
     config.onUnreachable = 'stop';
     down = UNREACHABLE;
@@ -197,5 +205,48 @@ describe('a standby', () => {
     // The clock stands still: a call that waits for anything never ends.
     expect(await ask({ standby: true })).toBeUndefined();
     expect(lines).toEqual([expect.stringMatching(/^error: going on without .* is missing in every repository/)]);
+  });
+
+  describe('with a repository that is set up wrong', () => {
+    let second: FileRepository;
+    beforeEach(async () => {
+      second = await FileRepository.create(2);
+    });
+    afterEach(async () => await second[Symbol.asyncDispose]());
+
+    test('stops at once: no waiting mends a setting', async () => {
+      down = WRONG;
+      await expect(ask({ standby: true })).rejects.toBe(WRONG);
+    });
+
+    test('takes the file from another', async () => {
+      await putSegments(second, 5, 5);
+      down = WRONG;
+      const found = await ask({ standby: true }, [second.repository]);
+      expect(found?.equals(segmentBytes(5))).toBe(true);
+      expect(lines).toEqual([expect.stringMatching(/^warning: could not read .* has it$/)]);
+    });
+
+    test.each(['auto', 'absent'] as const)(
+      'stops where the others lack the file, with on_unreachable = %s',
+      async (how) => {
+        config.onUnreachable = how;
+        down = WRONG;
+        await expect(ask({ standby: true }, [second.repository])).rejects.toMatchObject({ code: 'config' });
+        expect(lines).toEqual([]);
+      },
+    );
+
+    test.each([
+      ['the first', WRONG, UNREACHABLE],
+      ['the second', UNREACHABLE, WRONG],
+    ])('waits for the others, and stops when the budget is spent: %s', async (_, first, other) => {
+      down = first;
+      const call = ask({ standby: true, haveLocally: true }, [repository(second, () => other)]);
+      call.catch(() => undefined);
+      const elapsed = await elapsedUntil(call, 2 * MINUTE_MS);
+      await expect(call).rejects.toMatchObject({ code: 'config', message: WRONG.message });
+      expect(elapsed).toBeGreaterThanOrEqual(30_000);
+    });
   });
 });
