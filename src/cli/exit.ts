@@ -4,7 +4,7 @@
  */
 
 /** How a call can end. */
-export type Ending = 'stored' | 'fetched' | 'absent' | 'done' | 'failed' | 'usage' | 'stopped';
+export type Ending = 'stored' | 'fetched' | 'absent' | 'done' | 'failed' | 'usage' | 'stopped' | 'unread';
 
 /**
  * `sh` gives a child killed by signal n as 128 + n: these are real-time signals, which nobody else sends. The status is for where the
@@ -18,6 +18,7 @@ const NUMBERS: Readonly<Record<Ending, { status: number; signal: number }>> = {
   failed: { status: 68, signal: 54 },
   stopped: { status: 69, signal: 55 },
   done: { status: 70, signal: 56 },
+  unread: { status: 71, signal: 57 },
 };
 
 let decided: Ending = 'failed';

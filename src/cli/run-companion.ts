@@ -16,6 +16,7 @@ import { makeCompanion, PROGRAM, type Companion } from './companion.ts';
 import { exitStatusHelp, settingsHelp } from './companion-help.ts';
 import { unforeseenHint } from './unforeseen.ts';
 import { usageError } from './usage-error.ts';
+import { isUnread } from './write-result.ts';
 
 /** Spellings of settings that PostgreSQL's tools have. */
 const SHORT_FLAGS = { '-j': 'jobs' } as const;
@@ -44,16 +45,19 @@ export interface CompanionProcess {
   write: (line: string) => void;
 }
 
+/** As for every program that a closed pipe has ended by a signal. */
+const UNREAD = 141;
+
 /**
  * Runs one call of the companion and resolves to its exit status; never rejects. Settings stand before or after the
  * sub-command, the rest is commander's. Each sub-command's work is loaded when it runs.
  */
-export async function runCompanion(call: CompanionProcess): Promise<0 | 1 | 2> {
+export async function runCompanion(call: CompanionProcess): Promise<0 | 1 | 2 | typeof UNREAD> {
   let log = textLog(PROGRAM, 'error', call.write);
   try {
     return await parseAndRun(call, (configured) => (log = configured));
   } catch (error) {
-    return report(error, log, call);
+    return isUnread(error) ? UNREAD : report(error, log, call);
   }
 }
 
@@ -67,13 +71,25 @@ async function parseAndRun(call: CompanionProcess, useLog: (log: Log) => void): 
   const companion = makeCompanion({ ...call, program, split, useLog, conclude });
   for (const add of COMMANDS) add(companion);
   try {
-    await program.parseAsync([...split.rest], { from: 'user' });
+    await program.parseAsync(withoutVainHelp(program, split.rest), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version') return 0;
     throw usageError(error, split.rest);
   }
   return status;
+}
+
+/** Commander answers `unknown --help` with the help of what is above, as if that were meant; so it is not told of the wish. */
+function withoutVainHelp(program: Command, words: readonly string[]): string[] {
+  let command = program;
+  for (const word of words) {
+    if (word.startsWith('-') || command.commands.length === 0) break;
+    const next = command.commands.find((child) => child.name() === word);
+    if (next === undefined) return words.filter((one) => one !== '--help' && one !== '-?');
+    command = next;
+  }
+  return [...words];
 }
 
 function baseProgram(call: CompanionProcess): Command {

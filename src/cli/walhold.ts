@@ -5,7 +5,7 @@ import { runCompanion } from './run-companion.ts';
 import { stopSignal } from './stop-signals.ts';
 import { writeResult } from './write-result.ts';
 
-const ENDINGS: readonly [Ending, Ending, Ending] = ['done', 'failed', 'usage'];
+const ENDINGS = { 0: 'done', 1: 'failed', 2: 'usage', 141: 'unread' } as const satisfies Record<number, Ending>;
 
 const status = await runCompanion({
   argv: process.argv.slice(2),

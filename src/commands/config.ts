@@ -1,12 +1,13 @@
 import type { EffectiveSetting } from '../config/config.ts';
 import { DEFAULT_CONFIG_FILE, describeSource, gatherSettings, type LoadInput } from '../config/gather.ts';
 import { loadConfig } from '../config/load.ts';
+import { missingRepository, repositoriesSet } from '../config/repositories.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { textTable } from './text-table.ts';
 
 /**
  * Prints every setting with its value and source. Settings that are each right but make no configuration together are printed too,
- * before the error says what is wrong with them.
+ * before the error says what is wrong with them. That none names a repository yet is a warning: showing is all that is asked.
  */
 export function showConfig(
   context: Omit<CommandContext, 'config'>,
@@ -27,7 +28,12 @@ export function showConfig(
     const rows = shown.map(({ name, value, source }) => [name, value ?? '', source]);
     context.print(textTable(['SETTING', 'VALUE', 'SOURCE'], rows));
   }
-  loadConfig(input);
+  if (repositoriesSet(settings)[0]?.number === 1) {
+    loadConfig(input);
+  } else {
+    const { message, detail, hint } = missingRepository();
+    context.log.warning(message, { detail, hint });
+  }
   return 'done';
 }
 

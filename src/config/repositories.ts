@@ -9,26 +9,34 @@ import { MAX_REPOSITORIES } from './settings.ts';
 
 type Settings = ReadonlyMap<string, EffectiveSetting>;
 
-/** In the order of their numbers. Throws `config`. */
+/** In the order of their numbers. Throws `config`, also where `repo` itself is missing. */
 export function repositoriesOf(settings: Settings): [RepositoryConfig, ...RepositoryConfig[]] {
+  const [first, ...others] = repositoriesSet(settings);
+  if (first?.number !== 1) throw missingRepository();
+  return [first, ...others];
+}
+
+/** Those for which there is a URL, whether or not the first is among them. Throws `config`. */
+export function repositoriesSet(settings: Settings): RepositoryConfig[] {
   const found: RepositoryConfig[] = [];
   for (let number = 1; number <= MAX_REPOSITORIES; number++) {
     const repository = repositoryOf(number, settings);
     if (repository !== undefined) found.push(repository);
   }
-  const [first, ...others] = found;
-  if (first === undefined || first.number !== 1) {
-    throw new WalholdError('config', 'no repository is configured', {
-      detail: 'the setting repo is missing',
-      hint: `Set repo in ${DEFAULT_CONFIG_FILE}, WALHOLD_REPO or --repo, for example repo = 's3://bucket/prefix'.`,
-    });
-  }
-  for (const other of others) refuseTwins(first, others, other);
-  return [first, ...others];
+  for (const one of found) refuseTwins(found, one);
+  return found;
 }
 
-function refuseTwins(first: RepositoryConfig, others: RepositoryConfig[], other: RepositoryConfig): void {
-  const twin = [first, ...others].find((one) => one.number < other.number && sameStore(one.store, other.store));
+/** The complaint about settings without `repo`. */
+export function missingRepository(): WalholdError {
+  return new WalholdError('config', 'no repository is configured', {
+    detail: 'the setting repo is missing',
+    hint: `Set repo in ${DEFAULT_CONFIG_FILE}, WALHOLD_REPO or --repo, for example repo = 's3://bucket/prefix'.`,
+  });
+}
+
+function refuseTwins(all: readonly RepositoryConfig[], other: RepositoryConfig): void {
+  const twin = all.find((one) => one.number < other.number && sameStore(one.store, other.store));
   if (twin === undefined) return;
   throw new WalholdError(
     'config',

@@ -50,11 +50,17 @@ describe('the built companion', () => {
     expect(status).toBe(1);
   });
 
-  it('ends with 1, and quietly soon, when nobody reads its result to the end', async () => {
-    const script = `"$0" wal list --repo "$1" | head -n 1; echo "\${PIPESTATUS[0]}"`;
-    const { stdout } = await run(['bash', '-c', script, walhold, `file://${stored.root}`]);
-    // So few lines may all fit into the pipe; what counts is that nothing hangs and nothing else is said.
-    expect(stdout).toMatch(new RegExp(`^${nameOf(3)} .*\\n[01]\\n$`));
+  it('ends by SIGPIPE, quietly and soon, when nobody reads its result to the end', async () => {
+    const head = `"$0" wal list --repo "$1" | head -n 1; echo "\${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = await run(['bash', '-c', head, walhold, `file://${stored.root}`]);
+    // So few lines may all fit into the pipe.
+    expect(stdout).toMatch(new RegExp(`^${nameOf(3)} .*\\n(0|141)\\n$`));
+    expect(stderr).toBe('');
+    const closed = `exec 3> >(exit); wait $!; "$0" wal list --repo "$1" >&3; echo $?; trap '' PIPE; "$0" --help >&3; echo $?`;
+    expect(await run(['bash', '-c', closed, walhold, `file://${stored.root}`])).toMatchObject({
+      stdout: '141\n1\n',
+      stderr: '',
+    });
   });
 
   it('fails when its result cannot be written', async () => {

@@ -6,10 +6,11 @@ export interface CompanionResult {
   stderr: string;
 }
 
-/** Runs the companion in this process, with no settings but those given. */
+/** Runs the companion in this process, with no settings but those given. `print`: in place of gathering what it prints. */
 export async function callCompanion(
   argv: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  print?: (text: string) => void,
 ): Promise<CompanionResult> {
   let stdout = '';
   let stderr = '';
@@ -18,7 +19,7 @@ export async function callCompanion(
     environment,
     signal: new AbortController().signal,
     workingDirectory: process.cwd(),
-    print: (text) => (stdout += text),
+    print: print ?? ((text) => (stdout += text)),
     write: (line) => (stderr += line),
   });
   return { status, stdout, stderr };

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { WalholdError } from '../../../src/base/errors.ts';
 import { VERSION } from '../../../src/base/version.ts';
 import { callCompanion } from '../../support/companion-call.ts';
 import { run } from '../../support/run.ts';
@@ -41,6 +42,10 @@ describe('the companion', () => {
     [['repo', 'copy', '--from', '1', '--to', '2'], '"repo" is not supported by this version', 'See --help'],
     [['wal', 'resolve', 'x'], '"wal resolve" is not supported by this version', 'See --help'],
     [['list', '--as-of', '2026-01-01'], '"--as-of" is not supported by this version', 'See --help'],
+    [['drill', '--help'], '"drill" is not supported by this version', 'See --help'],
+    [['lock', 'status', '-?'], '"lock" is not supported by this version', 'See --help'],
+    [['wal', 'resolve', '--help'], '"wal resolve" is not supported by this version', 'See --help'],
+    [['lsit', '--help'], 'unknown command "lsit"', 'Did you mean "list"?'],
     [['wal', 'help'], 'unknown command "help"', 'Try "--help"'],
     [['list', '--rep', 'file:///x'], 'unknown option "--rep"', 'Did you mean "--repo"?'],
     [['list', '--jsno'], 'unknown option "--jsno"', 'Did you mean "--json"?'],
@@ -99,11 +104,45 @@ describe('the companion', () => {
     expect(settings).toContainEqual({ name: 'jobs', value: '3', source: 'option --jobs' });
   });
 
-  it('shows the settings even where they make no whole configuration, and says what is wrong', async () => {
-    const { status, stdout, stderr } = await callCompanion(['config'], { WALHOLD_JOBS: '2' });
-    expect(stdout).toMatch(/^jobs +2 +environment variable WALHOLD_JOBS$/m);
-    expect(stderr).toContain('walhold: error: no repository is configured');
+  it.each([[[]], [['--repo2', 'file:///second']]])(
+    'shows the settings where no first repository is named yet: %j',
+    async (argv) => {
+      const { status, stdout, stderr } = await callCompanion(['config', ...argv], { WALHOLD_JOBS: '2' });
+      expect(stdout).toMatch(/^jobs +2 +environment variable WALHOLD_JOBS$/m);
+      expect(stderr).toMatch(
+        /^walhold: warning: no repository is configured\nwalhold: detail: the setting repo is missing\nwalhold: hint: Set repo in .+\n$/,
+      );
+      expect(status).toBe(0);
+    },
+  );
+
+  it.each([
+    ['a bad value', ['--jobs', 'many'], 'bad value for jobs', ''],
+    ['a bad URL', ['--repo', 'ftp://x/y'], 'the repository URL in', 'ftp://x/y'],
+    ['a bad URL without the first', ['--repo2', 'ftp://x/y'], 'the repository URL in', 'ftp://x/y'],
+    [
+      'a setting of no repository',
+      ['--repo2-s3-region', 'x'],
+      'repo2_s3_region is set, but repo2 is not',
+      'repo2_s3_region',
+    ],
+    ['one place twice', ['--repo', 'file:///x', '--repo2', 'file:///x'], 'are the same place', 'file:///x'],
+  ])('ends with 2 at %s, having shown what can be shown', async (_, argv, message, shown) => {
+    const { status, stdout, stderr } = await callCompanion(['config', ...argv]);
+    expect(stderr).toMatch(/^walhold: error: /);
+    expect(stderr).toContain(message);
+    expect(stdout).toContain(shown);
     expect(status).toBe(2);
+  });
+
+  it('says nothing when its reader has seen enough, and ends as a closed pipe ends every program', async () => {
+    const closed = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+    const print = (): void => {
+      throw new WalholdError('interrupted', 'nobody reads the result', { cause: closed });
+    };
+    for (const argv of [['config', '--repo', 'file:///x'], ['--help']]) {
+      expect(await callCompanion(argv, {}, print)).toEqual({ status: 141, stdout: '', stderr: '' });
+    }
   });
 
   it('never shows a password that stands in a URL', async () => {
