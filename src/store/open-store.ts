@@ -1,4 +1,3 @@
-import { WalholdError } from '../base/errors.ts';
 import { storeAsOf } from './as-of.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { LockMemory, LockRequest, Store, Stranger } from './store.ts';
@@ -80,7 +79,9 @@ async function backend(settings: StoreSettings, policy: RetryPolicy): Promise<St
       const { s3Store } = await import('./s3.ts');
       return s3Store({ ...settings, policy });
     }
-    case 'gs':
-      throw new WalholdError('unsupported', 'gs:// repositories are not supported by this version');
+    case 'gs': {
+      const { gcsStore } = await import('./gcs.ts');
+      return gcsStore({ ...settings, policy });
+    }
   }
 }

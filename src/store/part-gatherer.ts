@@ -23,20 +23,26 @@ export function partSize(number: number, firstBytes: number): number {
  */
 export class PartGatherer {
   private readonly source: AsyncIterator<Uint8Array>;
-  private readonly firstBytes: number;
+  private readonly sizeOf: (number: number) => number;
   private readonly free: (Buffer | undefined)[];
   private waiting: (() => void) | undefined;
   private rest: Uint8Array = new Uint8Array(0);
   private number = 0;
 
-  constructor(chunks: AsyncIterable<Uint8Array>, firstBytes: number, buffers: number) {
+  /** `sizeOf`: for stores that limit the number of parts otherwise than S3 does. */
+  constructor(
+    chunks: AsyncIterable<Uint8Array>,
+    firstBytes: number,
+    buffers: number,
+    sizeOf: (number: number) => number = (number) => partSize(number, firstBytes),
+  ) {
     this.source = chunks[Symbol.asyncIterator]();
-    this.firstBytes = firstBytes;
+    this.sizeOf = sizeOf;
     this.free = Array.from({ length: buffers }, () => undefined);
   }
 
   async next(signal: AbortSignal): Promise<Part> {
-    const buffer = await this.takeBuffer(partSize(this.number + 1, this.firstBytes), signal);
+    const buffer = await this.takeBuffer(this.sizeOf(this.number + 1), signal);
     this.number += 1;
     let filled = 0;
     let last = false;
