@@ -4,8 +4,8 @@
  */
 import { mapParallel } from '../base/parallel.ts';
 import { hasCode } from '../base/errors.ts';
-import { readAll } from '../store/read-all.ts';
 import type { CallOptions } from '../store/store.ts';
+import { readAuthentic } from './authentic.ts';
 import { parseBackupRecord, RECORD_MAX_BYTES } from './backup-record-parse.ts';
 import type { BackupRecord } from './backup-record.ts';
 import { BACKUP_PREFIX, commitKey, parseBackupId, type BackupId } from './layout.ts';
@@ -34,7 +34,7 @@ export interface BackupList {
 /** Throws what the stores say only if none of them could be listed. */
 export async function readBackups(
   repositories: readonly Repository[],
-  options: CallOptions & { jobs: number },
+  options: CallOptions & { jobs: number; systemId?: bigint | undefined },
 ): Promise<BackupList> {
   const { holders, listed, failures } = await listIds(repositories, options);
   if (listed === 0) throw worstOf(failures);
@@ -51,21 +51,26 @@ export async function readBackups(
 export async function readBackup(
   repositories: readonly Repository[],
   id: BackupId,
-  { signal }: CallOptions,
+  options: CallOptions & { systemId?: bigint | undefined },
 ): Promise<{ record: BackupRecord; from: Repository } | undefined> {
-  const { value, from } = await firstThatWorks(repositories, (repository) => readRecord(repository, id, { signal }));
+  const { value, from } = await firstThatWorks(repositories, (repository) => readRecord(repository, id, options));
   return value === undefined || from === undefined ? undefined : { record: value, from };
 }
 
-/** One repository's `backup.json`. `undefined`: it has none. Throws `damaged` or `bad-format` for one that cannot be trusted. */
+/**
+ * One repository's `backup.json`; of several versions the oldest that is of the cluster `systemId`, where that is known. `undefined`: it
+ * has none. Throws `damaged` or `bad-format` for one that cannot be trusted.
+ */
 export async function readRecord(
   { store, url }: Repository,
   id: BackupId,
-  { signal }: CallOptions,
+  { signal, systemId }: CallOptions & { systemId?: bigint | undefined },
 ): Promise<BackupRecord | undefined> {
   const key = commitKey(id);
-  const found = await readAll(store, key, { signal, maxBytes: RECORD_MAX_BYTES });
-  return found === undefined ? undefined : parseBackupRecord(found.bytes, id, `${url}/${key}`);
+  const accepts = ({ server }: BackupRecord): boolean => systemId === undefined || server.systemId === systemId;
+  return await readAuthentic(store, key, { signal, accepts, maxBytes: RECORD_MAX_BYTES }, ({ bytes }) =>
+    parseBackupRecord(bytes, id, `${url}/${key}`),
+  );
 }
 
 async function listIds(
@@ -100,7 +105,11 @@ type Found =
   | { kind: 'damaged'; id: BackupId; error: unknown };
 
 /** The record is read where it can be trusted first; elsewhere its being there is enough. */
-async function lookAt(id: BackupId, where: readonly Repository[], options: CallOptions): Promise<Found> {
+async function lookAt(
+  id: BackupId,
+  where: readonly Repository[],
+  options: CallOptions & { systemId?: bigint | undefined },
+): Promise<Found> {
   let summary: BackupSummary | undefined;
   let error: unknown;
   const whole: number[] = [];

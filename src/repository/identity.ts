@@ -4,8 +4,8 @@
  */
 import { hasCode, WalholdError } from '../base/errors.ts';
 import type { StoreSettings } from '../store/open-store.ts';
-import { readAll } from '../store/read-all.ts';
 import type { CallOptions, Store } from '../store/store.ts';
+import { readAuthentic } from './authentic.ts';
 import { IDENTITY_KEY } from './layout.ts';
 
 export interface Identity {
@@ -24,8 +24,10 @@ const LOOK_AT = 2;
 
 /** The repository's identity. `undefined`: it answered, and has none. Throws `damaged` for anything that is not one. */
 export async function readIdentity(store: Store, options: CallOptions): Promise<Identity | undefined> {
-  const found = await readAll(store, IDENTITY_KEY, { signal: options.signal, maxBytes: MAX_BYTES });
-  return found === undefined ? undefined : parseIdentity(found.bytes, store.url);
+  const { signal } = options;
+  return await readAuthentic(store, IDENTITY_KEY, { signal, maxBytes: MAX_BYTES }, ({ bytes }) =>
+    parseIdentity(bytes, store.url),
+  );
 }
 
 /**

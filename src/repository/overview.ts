@@ -30,7 +30,7 @@ export async function readOverview(
   },
 ): Promise<Overview> {
   const { systemId, known, failures } = await identify(repositories, options);
-  const backups = await readBackups(known, options);
+  const backups = await readBackups(known, { ...options, systemId });
   const segmentBytes = await storedSegmentSize(known, backups.backups, options);
   const from = options.walFrom?.(backups.backups);
   const inventory =

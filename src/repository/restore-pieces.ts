@@ -1,12 +1,15 @@
 /** How the bytes of a backup are handed out to threads: runs of frames, large enough to read in one go, small enough to share. */
 import { WalholdError } from '../base/errors.ts';
 import type { Manifest } from '../postgres/manifest-reader.ts';
+import type { PartMark } from './authentic-part.ts';
 import type { BackupRecord, FrameRecord, PartRecord } from './backup-record.ts';
 
 /** A run of whole frames of one part: one ranged read. It survives structured cloning. */
 export interface RestorePiece {
   /** The part's number. */
   part: number;
+  /** Of the whole part: what it is known by. */
+  mark: PartMark;
   /** In the object. */
   offset: number;
   storedBytes: number;
@@ -60,7 +63,7 @@ function cutPart(part: PartRecord, wanted: number, digests: Digests, id: string)
   const pieces: RestorePiece[] = [];
   let open: { frames: FrameRecord[]; storedBytes: number } = { frames: [], storedBytes: 0 };
   const close = (ends: boolean): void => {
-    if (open.frames.length > 0) pieces.push(pieceOf(part.number, open.frames, ends, digests, id));
+    if (open.frames.length > 0) pieces.push(pieceOf(part, open.frames, ends, digests, id));
     open = { frames: [], storedBytes: 0 };
   };
   for (const frame of part.frames) {
@@ -73,7 +76,7 @@ function cutPart(part: PartRecord, wanted: number, digests: Digests, id: string)
 }
 
 function pieceOf(
-  part: number,
+  { number: part, storedBytes, sha256, crc32c }: PartRecord,
   frames: readonly FrameRecord[],
   ends: boolean,
   digests: Digests,
@@ -93,6 +96,7 @@ function pieceOf(
   const sum = (pick: (frame: FrameRecord) => number): number => frames.reduce((total, frame) => total + pick(frame), 0);
   return {
     part,
+    mark: { storedBytes, sha256, crc32c },
     offset: frames[0]?.offset ?? 0,
     storedBytes: sum((frame) => frame.storedBytes),
     plainBytes: sum((frame) => frame.plainBytes),

@@ -63,8 +63,8 @@ async function readFacts(
   for (const { number, store } of repositories) {
     if (!holders.includes(number)) continue;
     try {
-      const head = (await readStoredHead(store, key, { signal }))?.head;
-      if (head?.systemId === String(systemId)) return factsOf(head);
+      const head = (await readStoredHead(store, key, { signal, systemId }))?.head;
+      if (head !== undefined) return factsOf(head);
     } catch (error) {
       signal.throwIfAborted();
       if (!hasCode(error, 'damaged', 'unreachable', 'denied', 'store-gone', 'store-rejected')) throw error;

@@ -2,8 +2,8 @@ import { hasCode, WalholdError } from '../base/errors.ts';
 import { parseHistory, type TimelineHistory } from '../postgres/timeline-history.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
 import { historyName } from '../postgres/wal-name.ts';
-import { readAll } from '../store/read-all.ts';
 import type { CallOptions } from '../store/store.ts';
+import { readAuthentic } from './authentic.ts';
 import { walKey } from './layout.ts';
 import { decodeObject } from './object-codec.ts';
 import { HEAD_MAX_BYTES } from './object-head.ts';
@@ -45,14 +45,14 @@ async function readHistory(
 ): Promise<TimelineHistory | undefined> {
   const name = historyName(timeline);
   const key = walKey({ kind: 'history', name, timeline });
-  const found = await readAll(store, key, { signal, maxBytes: MAX_BYTES + HEAD_MAX_BYTES });
-  if (found === undefined) return undefined;
   const object = `${url}/${key}`;
-  const { head, plain } = decodeObject(found.bytes, object, MAX_BYTES);
-  if (head.kind !== 'history' || head.name !== name || head.systemId !== String(systemId)) {
-    throw new WalholdError('damaged', `could not trust ${object}`, {
-      detail: `it says that it is ${head.name} of cluster ${head.systemId}`,
-    });
-  }
-  return parseHistory(timeline, plain.toString('utf8'));
+  return await readAuthentic(store, key, { signal, maxBytes: MAX_BYTES + HEAD_MAX_BYTES }, ({ bytes }) => {
+    const { head, plain } = decodeObject(bytes, object, MAX_BYTES);
+    if (head.kind !== 'history' || head.name !== name || head.systemId !== String(systemId)) {
+      throw new WalholdError('damaged', `could not trust ${object}`, {
+        detail: `it says that it is ${head.name} of cluster ${head.systemId}`,
+      });
+    }
+    return parseHistory(timeline, plain.toString('utf8'));
+  });
 }

@@ -1,4 +1,4 @@
-import { WalholdError } from '../base/errors.ts';
+import { hasCode, WalholdError } from '../base/errors.ts';
 import { isSegmentSize } from '../postgres/wal-name.ts';
 import type { CallOptions } from '../store/store.ts';
 import type { BackupSummary } from './backups.ts';
@@ -21,17 +21,32 @@ export async function storedSegmentSize(
   return value;
 }
 
-async function ofFirstSegment({ store, url }: Repository, { signal }: CallOptions): Promise<number | undefined> {
+/** So many objects that are nothing may lie before the first segment. */
+const MOST_DAMAGED = 20;
+
+async function ofFirstSegment(repository: Repository, options: CallOptions): Promise<number | undefined> {
+  const damaged: unknown[] = [];
   // Beside segments there are only labels, partials and histories, which are few.
-  for await (const entry of store.list(WAL_PREFIX, { signal, limit: 100 })) {
+  for await (const entry of repository.store.list(WAL_PREFIX, { signal: options.signal, limit: 100 })) {
     if (entry.kind === 'directory' || parseWalKey(entry.key)?.file.kind !== 'segment') continue;
-    const found = await readStoredHead(store, entry.key, { signal });
-    if (found === undefined) continue;
-    if (isSegmentSize(found.head.bytes)) return found.head.bytes;
-    throw new WalholdError('damaged', `could not trust ${url}/${entry.key}`, {
-      detail: `it says that it holds ${found.head.bytes} bytes, which no segment does`,
-      hint: 'See "walhold verify".',
-    });
+    try {
+      const bytes = await ofSegment(repository, entry.key, options);
+      if (bytes !== undefined) return bytes;
+    } catch (error) {
+      if (!hasCode(error, 'damaged')) throw error;
+      damaged.push(error);
+      if (damaged.length === MOST_DAMAGED) break;
+    }
   }
+  if (damaged.length > 0) throw damaged[0];
   return undefined;
+}
+
+async function ofSegment({ store, url }: Repository, key: string, options: CallOptions): Promise<number | undefined> {
+  const found = await readStoredHead(store, key, options);
+  if (found === undefined || isSegmentSize(found.head.bytes)) return found?.head.bytes;
+  throw new WalholdError('damaged', `could not trust ${url}/${key}`, {
+    detail: `it says that it holds ${found.head.bytes} bytes, which no segment does`,
+    hint: 'See "walhold verify".',
+  });
 }

@@ -2,7 +2,7 @@
 import { forEachParallel } from '../base/parallel.ts';
 import { parseManifest, type Manifest, type ManifestEntry } from '../postgres/manifest-reader.ts';
 import { sha256 } from '../stream/checksum.ts';
-import { readAll } from '../store/read-all.ts';
+import { oldestAuthentic, readAuthentic } from './authentic.ts';
 import type { BackupRecord, FileRecord, FrameRecord, StoredRecord } from './backup-record.ts';
 import { readRecord } from './backups.ts';
 import { backupPrefix, commitKey, configKey, manifestKey, partKey, type BackupId } from './layout.ts';
@@ -27,7 +27,9 @@ export async function verifyBackup(
   expected: BackupExpectation,
   scope: VerifyScope,
 ): Promise<BackupRecord | undefined> {
-  const record = await trusted(scope, commitKey(id), () => readRecord(repository, id, scope));
+  const record = await trusted(scope, commitKey(id), () =>
+    readRecord(repository, id, { signal: scope.signal, systemId: expected.systemId }),
+  );
   if (record === undefined) return undefined;
   if (record.server.systemId !== expected.systemId) {
     const message = `it is of cluster ${record.server.systemId}, not ${expected.systemId}`;
@@ -39,7 +41,7 @@ export async function verifyBackup(
   const manifest = await verifyManifest(repository, record, scope);
   const wanted = objects.filter(({ key }) => there.has(key) && inSlice(scope.slice, key));
   await forEachParallel(wanted, scope.jobs, async (object) => {
-    await trusted(scope, object.key, () => verifyPart(repository, record, object, manifest, scope));
+    await verifyPart(repository, record, object, manifest, scope);
   });
   return record;
 }
@@ -75,7 +77,10 @@ async function verifyListing(
   const there = new Set<string>();
   for (const { key, stored } of objects) {
     const bytes = found.get(key);
+    const fits = (one: { bytes: number }): boolean => one.bytes === stored.storedBytes;
     if (bytes === stored.storedBytes) there.add(key);
+    // A listing shows the oldest version, which somebody may have put there before us.
+    else if (bytes !== undefined && (await store.candidates?.(key, { signal }))?.some(fits) === true) there.add(key);
     else report.problem(absenceOf(key, bytes, stored.storedBytes));
   }
   if (!found.has(manifestKey(id))) report.problem(absenceOf(manifestKey(id), undefined, 0));
@@ -98,19 +103,24 @@ async function verifyManifest(
 ): Promise<ReadonlyMap<string, ManifestEntry> | undefined> {
   const key = manifestKey(record.id);
   return await trusted(scope, key, async () => {
-    const found = await readAll(store, key, { signal: scope.signal, maxBytes: MANIFEST_MAX_BYTES });
+    const accepts = ({ misfits }: { misfits: readonly string[] }): boolean => misfits.length === 0;
+    const reading = { signal: scope.signal, accepts, maxBytes: MANIFEST_MAX_BYTES };
+    const found = await readAuthentic(store, key, reading, ({ bytes }) => {
+      const { head, plain } = decodeObject(bytes, `${url}/${key}`, MANIFEST_MAX_BYTES);
+      scope.report.checked(bytes.length);
+      const misfits: string[] = [];
+      if (head.name !== `${record.id}/backup_manifest` || head.kind !== 'backup-manifest')
+        misfits.push(`it says that it is ${head.name}`);
+      if (sha256(plain) !== record.manifest.sha256)
+        misfits.push('it is not the manifest that the backup was committed with');
+      return { misfits, manifest: parseManifest(plain) };
+    });
     if (found === undefined) return undefined;
-    const { head, plain } = decodeObject(found.bytes, `${url}/${key}`, MANIFEST_MAX_BYTES);
-    scope.report.checked(found.bytes.length);
-    const misfit = (message: string): void => scope.report.problem({ code: 'misfit', object: key, message });
-    if (head.name !== `${record.id}/backup_manifest` || head.kind !== 'backup-manifest')
-      misfit(`it says that it is ${head.name}`);
-    if (sha256(plain) !== record.manifest.sha256) misfit('it is not the manifest that the backup was committed with');
-    const manifest = parseManifest(plain);
-    for (const message of manifestMismatches(record, manifest)) {
+    for (const message of found.misfits) scope.report.problem({ code: 'misfit', object: key, message });
+    for (const message of manifestMismatches(record, found.manifest)) {
       scope.report.problem({ code: 'manifest-mismatch', object: key, message });
     }
-    return new Map(manifest.files.map((file) => [pathKey(file.path), file]));
+    return new Map(found.manifest.files.map((file) => [pathKey(file.path), file]));
   });
 }
 
@@ -136,33 +146,55 @@ function* manifestMismatches(record: BackupRecord, manifest: Manifest): Generato
 async function verifyPart(
   { store, url }: Repository,
   record: BackupRecord,
-  { key, kind, stored, frames }: StreamedObject,
+  part: StreamedObject,
   manifest: ReadonlyMap<string, ManifestEntry> | undefined,
   { signal, report }: VerifyScope,
 ): Promise<void> {
-  const opened = await store.open(key, { signal });
-  if (opened === undefined) return;
-  const mismatch = (message: string): void => report.problem({ code: 'manifest-mismatch', object: key, message });
-  const onFile = (file: FileRecord, digest: string, headerFault: string | undefined): void => {
-    if (headerFault !== undefined)
-      report.problem({ code: 'misfit', object: key, message: `${shown(file.path)}: ${headerFault}` });
-    const wanted = manifest?.get(pathKey(file.path))?.checksum;
-    if (wanted !== undefined && (wanted.algorithm !== 'SHA256' || wanted.hex !== digest)) {
-      mismatch(`${shown(file.path)} has the SHA-256 ${digest}, the manifest says ${wanted.algorithm} ${wanted.hex}`);
-    }
+  const { key, stored } = part;
+  const fits = ({ bytes }: { bytes: number }): boolean => bytes === stored.storedBytes;
+  const accepts = (problems: readonly Problem[]): boolean => problems.length === 0;
+  const problems = await oldestAuthentic(store, key, { signal, fits, accepts }, async (which) => {
+    const opened = await store.open(key, { signal, ...which });
+    if (opened === undefined) return undefined;
+    const found = await checkPart(opened.chunks, `${url}/${key}`, record, part, manifest);
+    report.checked(opened.info.bytes);
+    return found;
+  });
+  for (const problem of problems ?? []) report.problem(problem);
+}
+
+/** What is wrong with the bytes, and what they say or hold that does not fit the record and the manifest. */
+async function checkPart(
+  chunks: AsyncIterable<Uint8Array>,
+  object: string,
+  record: BackupRecord,
+  { key, kind, stored, frames }: StreamedObject,
+  manifest: ReadonlyMap<string, ManifestEntry> | undefined,
+): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  const found = (code: 'misfit' | 'manifest-mismatch', message: string): void => {
+    problems.push({ code, object: key, message });
   };
-  const check = new PartCheck({ object: `${url}/${key}`, stored, frames, onFile });
-  for await (const chunk of opened.chunks) check.write(chunk);
-  const tail = check.end();
-  report.checked(opened.info.bytes);
-  const name = key.slice('backup/'.length);
-  if (tail.name !== name || tail.kind !== kind || tail.systemId !== String(record.server.systemId)) {
-    report.problem({
-      code: 'misfit',
-      object: key,
-      message: `it says that it is ${tail.name} of cluster ${tail.systemId}`,
-    });
+  const onFile = (file: FileRecord, digest: string, headerFault: string | undefined): void => {
+    if (headerFault !== undefined) found('misfit', `${shown(file.path)}: ${headerFault}`);
+    const wanted = manifest?.get(pathKey(file.path))?.checksum;
+    if (wanted === undefined || (wanted.algorithm === 'SHA256' && wanted.hex === digest)) return;
+    const says = `the manifest says ${wanted.algorithm} ${wanted.hex}`;
+    found('manifest-mismatch', `${shown(file.path)} has the SHA-256 ${digest}, ${says}`);
+  };
+  try {
+    const check = new PartCheck({ object, stored, frames, onFile });
+    for await (const chunk of chunks) check.write(chunk);
+    const tail = check.end();
+    const name = key.slice('backup/'.length);
+    if (tail.name !== name || tail.kind !== kind || tail.systemId !== String(record.server.systemId)) {
+      found('misfit', `it says that it is ${tail.name} of cluster ${tail.systemId}`);
+    }
+  } catch (error) {
+    if (!concernsOneObject(error)) throw error;
+    problems.push(problemOf(error, key));
   }
+  return problems;
 }
 
 /** Runs a check of one object: what is wrong with it alone is reported, and the rest goes on. */

@@ -3,6 +3,7 @@ import { forEachParallel } from '../base/parallel.ts';
 import { LONG_HEADER_BYTES } from '../postgres/wal-header.ts';
 import type { WalFile } from '../postgres/wal-name.ts';
 import { WAL_PREFIX, parseWalKey, type WalObject } from './layout.ts';
+import { oldestAuthentic } from './authentic.ts';
 import type { Repository } from './repository.ts';
 import { verifyObject, type VerifiedObject } from './verify-object.ts';
 import { concernsOneObject, problemOf } from './verify-problem.ts';
@@ -37,14 +38,16 @@ async function verifyOne(
   { signal, report }: VerifyScope,
 ): Promise<void> {
   try {
-    const opened = await store.open(wal.key, { signal });
+    const search = { signal, accepts: ({ faults }: { faults: readonly string[] }) => faults.length === 0 };
+    const found = await oldestAuthentic(store, wal.key, search, async (which) => {
+      const opened = await store.open(wal.key, { signal, ...which });
+      if (opened === undefined) return undefined;
+      const verified = await verifyObject(opened.chunks, `${url}/${wal.key}`, keepBytes(wal.file));
+      report.checked(opened.info.bytes);
+      return { faults: misfits(wal, verified, expected) };
+    });
     // Gone between listing and reading: only expiry does that, and it is no fault.
-    if (opened === undefined) return;
-    const verified = await verifyObject(opened.chunks, `${url}/${wal.key}`, keepBytes(wal.file));
-    report.checked(opened.info.bytes);
-    for (const message of misfits(wal, verified, expected)) {
-      report.problem({ code: 'misfit', object: wal.key, message });
-    }
+    for (const message of found?.faults ?? []) report.problem({ code: 'misfit', object: wal.key, message });
   } catch (error) {
     if (!concernsOneObject(error)) throw error;
     report.problem(problemOf(error, wal.key));

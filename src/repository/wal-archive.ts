@@ -2,7 +2,8 @@
  * One WAL file into, and out of, one repository: the one place of the rule for a name that is taken.
  *
  * The same content under the name is success. So are, for segments, other bytes that agree in every valid record: two archivers of
- * one cluster leave those. Anything else is a conflict: the object is never touched, and both contents are named.
+ * one cluster leave those. Anything else is a conflict: the object is never touched, and both contents are named. Where a name has
+ * several versions, what counts is the oldest authentic one, since that is what every reader will take.
  */
 import { reasonOf, WalholdError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -13,6 +14,7 @@ import { checkSegment, describeFault, parseWalHeader } from '../postgres/wal-hea
 import type { WalFile } from '../postgres/wal-name.ts';
 import { readAll } from '../store/read-all.ts';
 import type { CallOptions, Store } from '../store/store.ts';
+import { oldestAuthentic, readAuthentic, type WhichVersion } from './authentic.ts';
 import { walKey } from './layout.ts';
 import { decodeObject } from './object-codec.ts';
 import { HEAD_MAX_BYTES, parseHead, type ObjectHead } from './object-head.ts';
@@ -56,28 +58,47 @@ async function compareStored(
   options: PushOptions,
   trust: 'head' | 'every byte',
 ): Promise<'present' | 'equivalent' | undefined> {
-  const { signal } = options;
+  const fits = ({ bytes }: { bytes: number }): boolean => bytes <= mostStoredBytes(wal.plain.length);
+  return await oldestAuthentic(store, wal.key, { signal: options.signal, fits }, (which) =>
+    compareVersion(store, wal, which, { ...options, trust }),
+  );
+}
+
+/** Throws `damaged` for what no reader would take under this name either, `conflict` for what readers would take. */
+async function compareVersion(
+  store: Store,
+  wal: PreparedWal,
+  which: WhichVersion,
+  { signal, log, trust }: PushOptions & { trust: 'head' | 'every byte' },
+): Promise<'present' | 'equivalent' | undefined> {
   const { head } = wal.encoded;
+  const reading = { signal, ...which };
   const range = { offset: 0, bytes: HEAD_MAX_BYTES };
-  const start = await readAll(store, wal.key, { signal, range, maxBytes: HEAD_MAX_BYTES });
+  const start = await readAll(store, wal.key, { ...reading, range, maxBytes: HEAD_MAX_BYTES });
   if (start === undefined) return undefined;
-  const object = `${store.url}/${wal.key}`;
+  const { version } = start.info;
+  const object = `${store.url}/${wal.key}${version === undefined ? '' : ` (version ${version})`}`;
   const stored = readableHead(start.bytes, object);
   const whole = stored !== undefined && start.info.bytes === stored.frameBytes + stored.head.storedBytes;
   if (trust === 'head' && whole && sameContent(stored.head, head)) return 'present';
   // A segment of another size is not read: how large it is, is anybody's choice.
   if (whole && wal.file.kind === 'segment' && stored.head.bytes !== head.bytes)
-    throw conflict(wal, stored.head, object, 'their sizes differ');
+    throw otherContent('damaged', wal, stored.head, object, 'their sizes differ');
 
-  const found = await readAll(store, wal.key, { signal, maxBytes: mostStoredBytes(wal.plain.length) });
+  const found = await readAll(store, wal.key, { ...reading, maxBytes: mostStoredBytes(wal.plain.length) });
   if (found === undefined) return undefined;
   const other = decodeStored(found.bytes, object, wal);
   if (sameContent(other.head, head)) return 'present';
-  return judgeOther(wal, other, object, options.log);
+  const faults = nameFaults(wal.file, other, { systemId: wal.systemId, segmentBytes: undefined });
+  if (faults.length > 0) throw otherContent('damaged', wal, other.head, object, faults.join('; '));
+  return judgeOther(wal, other, object, log);
 }
 
-function sameContent(one: ObjectHead, other: ObjectHead): boolean {
-  return one.sha256 === other.sha256 && one.bytes === other.bytes;
+/** With the description: content whose description is wrong is refused by readers. */
+function sameContent(stored: ObjectHead, wanted: ObjectHead): boolean {
+  const { sha256, bytes, kind, name, systemId } = wanted;
+  const same = stored.sha256 === sha256 && stored.bytes === bytes;
+  return same && stored.kind === kind && stored.name === name && stored.systemId === systemId;
 }
 
 function readableHead(bytes: Buffer, object: string): ReturnType<typeof parseHead> | undefined {
@@ -98,7 +119,7 @@ function decodeStored(bytes: Buffer, object: string, wal: PreparedWal): { head: 
     const digests = `to be stored is SHA-256 ${wal.encoded.head.sha256}, the object says ${described} of itself`;
     throw new WalholdError('damaged', `could not store ${wal.file.name}: the object under its name is damaged`, {
       detail: `${object}: ${error.detail ?? error.message}; ${digests}`,
-      hint: 'Nothing was changed; with credentials that may delete, remove the damaged object, and it will be stored again.',
+      hint: `Nothing was changed. "walhold wal resolve ${wal.file.name}" shows what lies there and, with credentials that may, frees the name: then it is stored.`,
       cause: error,
     });
   }
@@ -116,18 +137,26 @@ function judgeOther(
   const comparison = sameRecords(plain, other.plain, start);
   if (comparison.kind === 'identical') return 'equivalent';
   const where = `first difference at byte ${comparison.firstDifference}`;
-  if (file.kind !== 'segment') throw conflict(wal, other.head, object, where);
-  if (comparison.kind === 'different') throw conflict(wal, other.head, object, `${where}: ${comparison.reason}`);
+  if (file.kind !== 'segment') throw otherContent('conflict', wal, other.head, object, where);
+  if (comparison.kind === 'different')
+    throw otherContent('conflict', wal, other.head, object, `${where}: ${comparison.reason}`);
   log.warning(`${object} holds other bytes than ${file.name} here, but the same records`, {
     detail: `${bothContents(encoded.head, other.head)}; ${where}, behind the last record`,
   });
   return 'equivalent';
 }
 
-function conflict(wal: PreparedWal, other: ObjectHead, object: string, difference: string): WalholdError {
-  return new WalholdError('conflict', `could not store ${wal.file.name}: other content is stored under this name`, {
+function otherContent(
+  code: 'conflict' | 'damaged',
+  wal: PreparedWal,
+  other: ObjectHead,
+  object: string,
+  difference: string,
+): WalholdError {
+  const { name } = wal.file;
+  return new WalholdError(code, `could not store ${name}: other content is stored under this name`, {
     detail: `${object}: ${bothContents(wal.encoded.head, other)}; ${difference}`,
-    hint: 'Nothing was changed. Two servers may archive into one place, or history was repeated: compare both files before you remove either.',
+    hint: `Nothing was changed. Two servers may archive into one place, history was repeated, or somebody took the name: compare both contents, "walhold wal resolve ${name}" shows them.`,
   });
 }
 
@@ -158,21 +187,32 @@ export async function fetchFrom(
 ): Promise<Buffer | undefined> {
   const key = walKey(file);
   const most = file.kind === 'segment' ? (options.segmentBytes ?? MOST_BYTES.segment) : MOST_BYTES[file.kind];
-  const found = await readAll(store, key, { signal: options.signal, maxBytes: mostStoredBytes(most) });
-  if (found === undefined) return undefined;
-  const object = `${store.url}/${key}`;
-  const { head, plain } = decodeObject(found.bytes, object, most);
-  const faults = describedFaults(file, head, options);
-  if (file.kind === 'segment') faults.push(...segmentFaults(file, plain, options));
-  else if (file.kind === 'history') faults.push(...historyFaults(file, plain));
-  if (faults.length === 0) return plain;
-  throw new WalholdError('damaged', `could not trust ${object}: it is not what its name says`, {
-    detail: faults.join('; '),
-    hint: 'Read it from another repository, or see "walhold verify".',
+  const reading = { signal: options.signal, maxBytes: mostStoredBytes(most) };
+  return await readAuthentic(store, key, reading, ({ bytes }) => {
+    const object = `${store.url}/${key}`;
+    const { head, plain } = decodeObject(bytes, object, most);
+    const faults = nameFaults(file, { head, plain }, options);
+    if (faults.length === 0) return plain;
+    throw new WalholdError('damaged', `could not trust ${object}: it is not what its name says`, {
+      detail: faults.join('; '),
+      hint: 'Read it from another repository, or see "walhold verify".',
+    });
   });
 }
 
-function describedFaults(file: WalFile, head: ObjectHead, { systemId }: FetchOptions): string[] {
+/** What sound bytes say or hold that does not fit the name and the cluster. */
+function nameFaults(
+  file: WalFile,
+  { head, plain }: { head: ObjectHead; plain: Buffer },
+  expected: Pick<FetchOptions, 'systemId' | 'segmentBytes'>,
+): string[] {
+  const faults = describedFaults(file, head, expected);
+  if (file.kind === 'segment') faults.push(...segmentFaults(file, plain, expected));
+  else if (file.kind === 'history') faults.push(...historyFaults(file, plain));
+  return faults;
+}
+
+function describedFaults(file: WalFile, head: ObjectHead, { systemId }: Pick<FetchOptions, 'systemId'>): string[] {
   const faults: string[] = [];
   if (head.kind !== file.kind || head.name !== file.name) faults.push(`it says that it is ${head.kind} ${head.name}`);
   if (head.systemId !== String(systemId)) {
@@ -184,7 +224,7 @@ function describedFaults(file: WalFile, head: ObjectHead, { systemId }: FetchOpt
 function segmentFaults(
   file: Extract<WalFile, { kind: 'segment' }>,
   plain: Buffer,
-  { systemId, segmentBytes }: FetchOptions,
+  { systemId, segmentBytes }: Pick<FetchOptions, 'systemId' | 'segmentBytes'>,
 ): string[] {
   const parsed = parseWalHeader(plain);
   if (!parsed.ok) return [describeFault(parsed.fault)];

@@ -1,5 +1,5 @@
 import { WalholdError } from '../base/errors.ts';
-import type { ByteRange, CallOptions, ObjectInfo, Store } from './store.ts';
+import type { ByteRange, ObjectInfo, ReadOptions, Store } from './store.ts';
 
 /**
  * Reads an object, or a range of it, into one buffer. `undefined`: proven absent. Throws `damaged` when more than `maxBytes` come:
@@ -8,10 +8,10 @@ import type { ByteRange, CallOptions, ObjectInfo, Store } from './store.ts';
 export async function readAll(
   store: Store,
   key: string,
-  options: CallOptions & { maxBytes: number; range?: ByteRange },
+  options: ReadOptions & { maxBytes: number; range?: ByteRange },
 ): Promise<{ info: ObjectInfo; bytes: Buffer } | undefined> {
-  const { signal, maxBytes, range } = options;
-  const opened = await store.open(key, range === undefined ? { signal } : { signal, range });
+  const { maxBytes, ...reading } = options;
+  const opened = await store.open(key, reading);
   if (opened === undefined) return undefined;
   const chunks: Uint8Array[] = [];
   let bytes = 0;

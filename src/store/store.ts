@@ -41,6 +41,8 @@ export interface Store {
    * content at most. Callers that can judge contents try them in turn (`repository/authentic.ts`).
    */
   readonly candidates?: (key: string, options: CallOptions) => Promise<readonly ObjectInfo[]>;
+  /** Takes note of a version that a reader found not to be authentic. */
+  readonly report?: (stranger: Stranger) => void;
   /** The store's clock less this machine's, in ms, by its latest answer; `undefined` before that, or without a clock of its own. */
   readonly clockSkewMs?: () => number | undefined;
   /** For `probe.ts`; absent where there is nothing to mistrust. */
@@ -161,12 +163,17 @@ export type VersionEntry =
   | { kind: 'marker'; key: string; version: string; storedAt: Date; current: boolean }
   | { kind: 'directory'; prefix: string };
 
-/** Somebody else's trace: what nothing here ever leaves. */
+/**
+ * Somebody else's trace: what nothing here ever leaves. `unauthentic`: the oldest version of a name is nothing that walhold writes; a
+ * later one is.
+ */
 export interface Stranger {
-  kind: 'later-version' | 'delete-marker' | 'hidden';
+  kind: 'later-version' | 'delete-marker' | 'hidden' | 'unauthentic';
   key: string;
   version: string;
   storedAt: Date;
+  /** Of an `unauthentic` one: the version that is believed instead. It may have been called a later one before. */
+  believed?: string;
 }
 
 /** A buffer can be sent again by a retry; a stream is read once, and only its buffered chunks are sent again. */

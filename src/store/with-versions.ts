@@ -34,6 +34,7 @@ export function withVersions(store: Store & { versions: StoreVersions }, options
       reader.read(key, asked, { ask: (one) => store.open(key, { ...asked, ...one }), infoOf: ({ info }) => info }),
     list: (prefix, asked) => reader.list(prefix, asked),
     candidates: (key, asked) => reader.candidates(key, asked),
+    report: onStranger,
   };
 }
 

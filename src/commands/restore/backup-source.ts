@@ -1,13 +1,14 @@
 /** The objects of a backup beside its parts, each from the first repository that gives it whole and right. */
 import { WalholdError } from '../../base/errors.ts';
 import { parseManifest, type Manifest } from '../../postgres/manifest-reader.ts';
+import { oldestAuthenticPart } from '../../repository/authentic-part.ts';
+import { readAuthentic } from '../../repository/authentic.ts';
 import { readBackup } from '../../repository/backups.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
-import { configKey, manifestKey, partKey, type BackupId } from '../../repository/layout.ts';
+import { configKey, manifestKey, partKey } from '../../repository/layout.ts';
 import { decodeObject } from '../../repository/object-codec.ts';
 import { HEAD_MAX_BYTES } from '../../repository/object-head.ts';
 import { firstThatWorks, type Repository, type RepositoryFailure } from '../../repository/repository.ts';
-import { readAll } from '../../store/read-all.ts';
 import { sha256 } from '../../stream/checksum.ts';
 import { TAIL_BYTES } from '../../repository/object-head.ts';
 import { Untar, type TarEntry } from '../../stream/untar.ts';
@@ -23,8 +24,11 @@ export interface BackupSource {
 const CONFIG_MAX_BYTES = 256 * 1024 * 1024;
 
 /** Throws `not-found`, or what makes it untrustworthy. */
-export async function readWholeRecord({ repositories, signal }: BackupSource, id: BackupId): Promise<BackupRecord> {
-  const found = await readBackup(repositories, id, { signal });
+export async function readWholeRecord(
+  { repositories, signal }: BackupSource,
+  { id, server: { systemId } }: Pick<BackupRecord, 'id' | 'server'>,
+): Promise<BackupRecord> {
+  const found = await readBackup(repositories, id, { signal, systemId });
   if (found === undefined) throw missing(id, 'backup.json');
   return found.record;
 }
@@ -38,12 +42,12 @@ export async function readManifest(
   const key = manifestKey(id);
   const bytes = await fromAny(source, key, async ({ store, url }) => {
     const maxBytes = record.manifest.storedBytes + HEAD_MAX_BYTES;
-    const found = await readAll(store, key, { signal: source.signal, maxBytes });
-    if (found === undefined) return undefined;
-    const { plain } = decodeObject(found.bytes, `${url}/${key}`, record.manifest.bytes);
-    if (sha256(plain) !== record.manifest.sha256)
-      throw damaged(`${url}/${key}`, 'it is not the one that backup.json names');
-    return plain;
+    return await readAuthentic(store, key, { signal: source.signal, maxBytes }, (found) => {
+      const { plain } = decodeObject(found.bytes, `${url}/${key}`, record.manifest.bytes);
+      if (sha256(plain) !== record.manifest.sha256)
+        throw damaged(`${url}/${key}`, 'it is not the one that backup.json names');
+      return plain;
+    });
   });
   return { manifest: parseManifest(bytes), bytes };
 }
@@ -57,12 +61,12 @@ export async function readConfigArchive(
   const key = configKey(id);
   return await fromAny(source, key, async ({ store, url }) => {
     const maxBytes = Math.min(config.storedBytes, CONFIG_MAX_BYTES);
-    const found = await readAll(store, key, { signal: source.signal, maxBytes });
-    if (found === undefined) return undefined;
-    const stored = found.bytes.subarray(0, found.bytes.length - TAIL_BYTES);
-    if (sha256(stored) !== config.sha256)
-      throw damaged(`${url}/${key}`, 'its digest is not the one that backup.json has');
-    return stored;
+    return await readAuthentic(store, key, { signal: source.signal, maxBytes }, ({ bytes }) => {
+      const stored = bytes.subarray(0, bytes.length - TAIL_BYTES);
+      if (sha256(stored) !== config.sha256)
+        throw damaged(`${url}/${key}`, 'its digest is not the one that backup.json has');
+      return stored;
+    });
   });
 }
 
@@ -72,11 +76,17 @@ export async function readFirstEntry(source: BackupSource, record: BackupRecord)
   const [frame] = part?.frames ?? [];
   if (part === undefined || frame === undefined) throw missing(record.id, 'part-1.tar.zst');
   const key = partKey(record.id, part.number);
-  return await fromAny(source, key, async ({ store }) => {
-    const opened = await store.open(key, { signal: source.signal, range: { offset: 0, bytes: frame.storedBytes } });
-    if (opened === undefined) return undefined;
-    return await firstEntryOf(opened.chunks);
-  });
+  const { signal } = source;
+  const range = { offset: 0, bytes: frame.storedBytes };
+  return await fromAny(source, key, async ({ store, url }) =>
+    oldestAuthenticPart(store, key, part, { signal }, async (which) => {
+      const opened = await store.open(key, { signal, range, ...which });
+      if (opened === undefined) return undefined;
+      const entry = await firstEntryOf(opened.chunks);
+      if (entry === undefined) throw damaged(`${url}/${key}`, 'it begins with no member of an archive');
+      return entry;
+    }),
+  );
 }
 
 async function firstEntryOf(chunks: AsyncIterable<Uint8Array>): Promise<TarEntry | undefined> {

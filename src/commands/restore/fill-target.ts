@@ -52,7 +52,7 @@ export async function fillTarget(
   const begun = clock.now();
   const source = sourceOf(context, plan, found);
   const conf = confOf(context, options, plan, found);
-  const record = await readWholeRecord(source, plan.backup.summary.id);
+  const record = await readWholeRecord(source, plan.backup.summary);
   const { manifest, bytes: manifestBytes } = await readManifest(source, record);
   const pieces = piecesOf(record, manifest, context.config.jobs);
   const readFirst = (): ReturnType<typeof readFirstEntry> => readFirstEntry(source, record);

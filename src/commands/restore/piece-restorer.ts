@@ -1,4 +1,6 @@
 import { hasCode, WalholdError } from '../../base/errors.ts';
+import { oldestAuthenticPart } from '../../repository/authentic-part.ts';
+import type { WhichVersion } from '../../repository/authentic.ts';
 import { partKey, type BackupId } from '../../repository/layout.ts';
 import { worstOf, type Repository, type RepositoryFailure } from '../../repository/repository.ts';
 import type { PieceFile, RestorePiece } from '../../repository/restore-pieces.ts';
@@ -22,6 +24,8 @@ export class PieceRestorer {
   readonly #context: PieceContext;
   /** Those that failed are asked last from then on. */
   readonly #failed = new Set<Repository>();
+  /** By repository and part: the version that was right, where it is not the oldest. */
+  readonly #versions = new Map<string, string>();
 
   constructor(context: PieceContext) {
     this.#context = context;
@@ -50,11 +54,25 @@ export class PieceRestorer {
   }
 
   async #restoreFrom(repository: Repository, piece: RestorePiece): Promise<void> {
+    const { backupId, signal, files } = this.#context;
+    const key = partKey(backupId, piece.part);
+    const place = `${repository.number}/${piece.part}`;
+    const known = this.#versions.get(place);
+    if (known !== undefined) return await this.#restoreVersion(repository, piece, { version: known });
+    const restored = await oldestAuthenticPart(repository.store, key, piece.mark, { signal }, async (which) => {
+      if (which.version !== undefined) files.forget();
+      await this.#restoreVersion(repository, piece, which);
+      return which;
+    });
+    if (restored?.version !== undefined) this.#versions.set(place, restored.version);
+  }
+
+  async #restoreVersion(repository: Repository, piece: RestorePiece, which: WhichVersion): Promise<void> {
     const { backupId, signal, files, progress } = this.#context;
     const { offset, storedBytes } = piece;
     const key = partKey(backupId, piece.part);
     const object = `${repository.url}/${key}`;
-    const opened = await repository.store.open(key, { signal, range: { offset, bytes: storedBytes } });
+    const opened = await repository.store.open(key, { signal, range: { offset, bytes: storedBytes }, ...which });
     if (opened === undefined) {
       throw new WalholdError('not-found', `${object} is missing`, { hint: 'Restore another backup.' });
     }

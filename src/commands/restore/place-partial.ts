@@ -4,12 +4,13 @@ import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../base/durable.ts';
 import { ioError, WalholdError } from '../../base/errors.ts';
 import { parseWalName } from '../../postgres/wal-name.ts';
+import { readAuthentic } from '../../repository/authentic.ts';
+import { parseWalKey } from '../../repository/layout.ts';
 import { decodeObject } from '../../repository/object-codec.ts';
-import { HEAD_MAX_BYTES } from '../../repository/object-head.ts';
 import { firstThatWorks } from '../../repository/repository.ts';
+import { mostStoredBytes } from '../../repository/wal-archive.ts';
 import { examineWal } from '../../repository/wal-content.ts';
 import type { StoredPartial } from '../../repository/wal-inventory.ts';
-import { readAll } from '../../store/read-all.ts';
 import type { BackupSource } from './backup-source.ts';
 import type { Owner } from './target-directory.ts';
 
@@ -48,19 +49,21 @@ async function readPartial(source: BackupSource, place: PartialPlace): Promise<B
   const { partial, segment, segmentBytes, systemId } = place;
   const holders = source.repositories.filter(({ number }) => partial.repositories.includes(number));
   const { value } = await firstThatWorks(holders, async ({ store, url }) => {
-    const maxBytes = partial.storedBytes + HEAD_MAX_BYTES;
-    const found = await readAll(store, partial.key, { signal: source.signal, maxBytes });
-    if (found === undefined) return undefined;
-    const object = `${url}/${partial.key}`;
-    const { head, plain } = decodeObject(found.bytes, object, segmentBytes);
-    const file = parseWalName(head.name);
-    const known = { systemId, segmentBytes };
-    const faults =
-      file?.kind === 'partial' && file.segment === segment && head.systemId === String(systemId)
-        ? examineWal(file, plain, known).faults
-        : [`it says that it is ${head.name} of cluster ${head.systemId}`];
-    if (faults.length === 0) return plain;
-    throw new WalholdError('damaged', `could not trust ${object}`, { detail: faults.join('; ') });
+    const reading = { signal: source.signal, maxBytes: mostStoredBytes(segmentBytes) };
+    return await readAuthentic(store, partial.key, reading, ({ bytes }) => {
+      const object = `${url}/${partial.key}`;
+      const { head, plain } = decodeObject(bytes, object, segmentBytes);
+      const file = parseWalName(head.name);
+      const known = { systemId, segmentBytes };
+      const faults =
+        file?.kind === 'partial' && file.segment === segment && head.systemId === String(systemId)
+          ? [...examineWal(file, plain, known).faults]
+          : [`it says that it is ${head.name} of cluster ${head.systemId}`];
+      const { digest } = parseWalKey(partial.key) ?? {};
+      if (digest === undefined || !head.sha256.startsWith(digest)) faults.push(`its SHA-256 is ${head.sha256}`);
+      if (faults.length === 0) return plain;
+      throw new WalholdError('damaged', `could not trust ${object}`, { detail: faults.join('; ') });
+    });
   });
   if (value === undefined) throw new WalholdError('not-found', `${partial.key} is missing`);
   return value;
