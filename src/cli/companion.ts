@@ -5,11 +5,13 @@ import { systemClock } from '../base/clock.ts';
 import { jsonLog } from '../base/json-log.ts';
 import { textLog, type Log, type LogLevel } from '../base/log.ts';
 import { VERSION } from '../base/version.ts';
+import { parseAsOf } from '../commands/as-of.ts';
 import type { CommandContext, CommandOutcome } from '../commands/command-context.ts';
 import type { SplitArguments } from '../config/arguments.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadInput } from '../config/gather.ts';
 import { loadConfig } from '../config/load.ts';
+import { hostZone } from '../postgres/target-time.ts';
 import { chooseRepositories } from '../repository/repository.ts';
 import { isAlive } from './is-alive.ts';
 
@@ -20,6 +22,7 @@ export const PROGRAM = 'walhold';
 export interface CommonOptions {
   verbose?: boolean;
   useRepo?: string;
+  asOf?: string;
 }
 
 /**
@@ -68,7 +71,8 @@ export function makeCompanion(input: CompanionInput): Companion {
       input.useLog(log);
       for (const warning of loaded.warnings) log.warning(warning);
       const config = chosenRepositories(loaded.config, options.useRepo);
-      input.conclude(await plan({ ...always, config, log }));
+      const asOf = options.asOf === undefined ? undefined : parseAsOf(options.asOf, hostZone);
+      input.conclude(await plan({ ...always, config, log, asOf }));
     },
     async runWithoutConfig(plan) {
       input.conclude(await plan({ ...always, log: textLog(PROGRAM, 'info', input.write) }));
@@ -76,12 +80,18 @@ export function makeCompanion(input: CompanionInput): Companion {
   };
 }
 
-/** `-v`, for every command; `--use-repo N`, for those that only read. */
-export function withCommonOptions(command: Command, reads: 'reads' | 'writes'): Command {
+/**
+ * `-v`, for every command; `--use-repo N`, for those that do not store for good; `--as-of TIME`, for those that only read (`check` tries
+ * the store as it is now).
+ */
+export function withCommonOptions(command: Command, kind: 'reads' | 'checks' | 'writes'): Command {
   command.addOption(new Option('-v, --verbose', 'write messages of every level'));
-  if (reads === 'reads')
-    command.addOption(new Option('--use-repo <N>', 'read this repository only (1 for repo, 2 for repo2)'));
-  return command;
+  if (kind === 'writes') return command;
+  command.addOption(new Option('--use-repo <N>', 'read this repository only (1 for repo, 2 for repo2)'));
+  if (kind === 'checks') return command;
+  return command.addOption(
+    new Option('--as-of <TIME>', 'read a versioned repository as it was then; without a zone it is local time'),
+  );
 }
 
 /** Of commands that look at a server; both as PostgreSQL's own tools have them. */

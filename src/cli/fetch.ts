@@ -1,12 +1,16 @@
 /** The process behind `walhold-fetch`. */
 import { WalholdError } from '../base/errors.ts';
+import { parseAsOf } from '../commands/as-of.ts';
+import { hostZone } from '../postgres/target-time.ts';
 import { runHook } from './hook.ts';
 
 const HELP = `walhold-fetch brings one WAL file from the first repository that has it, for PostgreSQL's restore_command.
 
 Usage:
   restore_command = 'walhold-fetch %f %p'
-  walhold-fetch [--config FILE] [--use-repo N] [--SETTING VALUE]... NAME PATH
+  walhold-fetch [--config FILE] [--use-repo N] [--as-of TIME] [--SETTING VALUE]... NAME PATH
+
+With --as-of the repositories are read as they were then, as far as they keep versions.
 
 Settings come from options, the environment (WALHOLD_SETTING) and the configuration file, in that order;
 "walhold config" shows them.
@@ -22,7 +26,7 @@ await runHook({
   program: 'walhold-fetch',
   help: HELP,
   async run(words, context) {
-    const { useRepo, operands } = takeUseRepo(words);
+    const { useRepo, asOf, operands } = takeOptions(words);
     const [name, target, ...others] = operands;
     if (name === undefined || target === undefined || target === '' || others.length > 0) {
       throw new WalholdError('usage', 'expected two arguments, the name of a WAL file and the path to put it', {
@@ -31,21 +35,34 @@ await runHook({
       });
     }
     const { fetchWal } = await import('../commands/fetch.ts');
-    return fetchWal({ name, target, useRepo }, context);
+    return fetchWal(
+      { name, target, useRepo, asOf: asOf === undefined ? undefined : parseAsOf(asOf, hostZone) },
+      context,
+    );
   },
 });
 
-function takeUseRepo(words: readonly string[]): { useRepo: string | undefined; operands: string[] } {
-  const operands: string[] = [];
-  let useRepo: string | undefined;
+interface Taken {
+  useRepo?: string;
+  asOf?: string;
+  operands: string[];
+}
+
+const OPTIONS = { '--use-repo': 'useRepo', '--as-of': 'asOf' } as const;
+
+function takeOptions(words: readonly string[]): Taken {
+  const taken: Taken = { operands: [] };
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
-    if (word === '--') return { useRepo, operands: [...operands, ...words.slice(at + 1)] };
-    if (word === '--use-repo') useRepo = words[++at] ?? '';
-    else if (word.startsWith('--use-repo=')) useRepo = word.slice('--use-repo='.length);
+    const [, flag = word, value] = /^(--[^=]*)=(.*)$/s.exec(word) ?? [];
+    if (word === '--') {
+      taken.operands.push(...words.slice(at + 1));
+      break;
+    }
+    if (flag === '--use-repo' || flag === '--as-of') taken[OPTIONS[flag]] = value ?? words[++at] ?? '';
     else if (word.startsWith('-')) {
       throw new WalholdError('usage', `unknown option "${word}"`, { hint: 'See --help for the options there are.' });
-    } else operands.push(word);
+    } else taken.operands.push(word);
   }
-  return { useRepo, operands };
+  return taken;
 }

@@ -14,6 +14,11 @@ export function usageError(error: CommanderError, words: readonly string[]): Wal
     return new WalholdError('usage', 'no command given', { hint: 'Try "walhold --help".' });
   }
   const [, what, unknown = ''] = /^unknown (command|option) "([^"]*)"$/.exec(message) ?? [];
+  if (unknown === '--as-of') {
+    return new WalholdError('usage', 'this command does not take --as-of: it works on what is stored now', {
+      hint: 'Commands that only read take it: list, restore, status, verify, wal list, wal inspect.',
+    });
+  }
   const later = notYet(what === 'command' && words[0] === 'wal' ? `wal ${unknown}` : unknown);
   if (later !== undefined) return later;
   const ofSettings = what === 'option' ? unknownOption(unknown) : undefined;

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
+import type { AsOf } from './as-of.ts';
 
 /** What every command of the companion is given. */
 export interface CommandContext {
@@ -17,6 +18,8 @@ export interface CommandContext {
   workingDirectory: string;
   /** Who stores: `walhold 1.2.3 on host`. */
   by: string;
+  /** `--as-of`: the repositories are read as they were then. Only reading commands are given it. */
+  asOf?: AsOf | undefined;
   /** Writes to stdout: results only. The text brings its own line ends. */
   print: (text: string) => void;
 }

@@ -2,18 +2,20 @@
 import { resolve } from 'node:path';
 import { WalholdError } from '../base/errors.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
-import { chooseRepositories, closeRepositories, openRepositories } from '../repository/repository.ts';
+import { chooseRepositories, closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
 import { hasStandbySignal, readPostmaster, type Postmaster } from '../server/data-directory.ts';
 import { readLocalHistories } from '../server/local-histories.ts';
 import { readTargetTimeline } from '../server/recovery-settings.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
 import { noteStandby, wasStandby } from '../spool/standby-note.ts';
+import type { AsOf } from './as-of.ts';
 import { askerAmong } from './asker.ts';
 import type { Wanted } from './fetch-round.ts';
 import { installFile } from './fetch-install.ts';
 import { waitForAnswer, type WaitOptions } from './fetch-wait.ts';
 import type { HookContext } from './hook-context.ts';
 import { openLocalCluster, type LocalCluster } from './local-cluster.ts';
+import { warnOfTraces } from './warn-of-traces.ts';
 
 export interface FetchRequest {
   /** `%f`. */
@@ -22,6 +24,8 @@ export interface FetchRequest {
   target: string;
   /** `--use-repo`: read this one only. */
   useRepo: string | undefined;
+  /** `--as-of`. */
+  asOf: AsOf | undefined;
 }
 
 /** Where a server puts what it restores; from anywhere else it is not a server that asks, and nothing of its spool is touched. */
@@ -32,6 +36,9 @@ const TRIES = 2;
 /**
  * `fetched`: the file is complete, verified and in place. `absent`: it is proven absent in every repository, or this is a standby,
  * which goes on without it. Everything else throws.
+ *
+ * What is noted in the spool says which stores answer, whose repositories they are, what a standby is, and what failed last; never
+ * what they hold: so a call with `asOf` leaves nothing there that would mislead one without.
  */
 export async function fetchWal(request: FetchRequest, context: HookContext): Promise<'fetched' | 'absent'> {
   const file = wantedFile(request.name);
@@ -40,10 +47,11 @@ export async function fetchWal(request: FetchRequest, context: HookContext): Pro
   // The first timeline has no history, and everybody asks.
   if (file === undefined || file.name === '00000001.history') return 'absent';
   const local = await openLocalCluster(request.target, context, { useSpool: SERVER_TARGETS.has(request.target) });
+  let repositories: Repository[] = [];
   try {
-    const repositories = await openRepositories(
+    repositories = await openRepositories(
       { ...config, repositories: chosen },
-      { clock, random, log, tries: TRIES },
+      { clock, random, log, tries: TRIES, asOf: request.asOf?.at },
     );
     const seen = await circumstances(file, local);
     const asker = askerAmong(context.callers, seen.postmaster?.pid);
@@ -58,6 +66,8 @@ export async function fetchWal(request: FetchRequest, context: HookContext): Pro
   } catch (error) {
     if (error instanceof WalholdError) await noteError(local.spool, 'fetch', file.name, error, clock.now());
     throw error;
+  } finally {
+    warnOfTraces(log, repositories);
   }
 }
 

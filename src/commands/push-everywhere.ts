@@ -9,6 +9,7 @@ import { clearPushOutage, notePushOutage, readPushOutage, type PushOutage } from
 import type { Spool } from '../spool/spool.ts';
 import { deadlineAfter } from './deadline.ts';
 import type { HookContext } from './hook-context.ts';
+import { warnOfTraces } from './warn-of-traces.ts';
 
 /** A store known to be down gets this long, so that the whole call stays under 5 s. */
 const QUICK_MS = 3000;
@@ -27,6 +28,7 @@ export async function pushEverywhere(wal: PreparedWal, spool: Spool, context: Ho
       pushToOne(one, wal, { spool, expected: confirmed.has(placeText(one.settings)) }, context),
     ),
   );
+  warnOfTraces(log, repositories);
   await closeRepositories(repositories);
 
   const failures: Failure[] = [];

@@ -25,6 +25,8 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
     random,
     log: SILENT,
     tries: TRIES,
+    asOf: input.asOf,
+    onStranger: (repository, stranger) => say({ kind: 'stranger', repository, stranger }),
   });
   const files = new RestoredFiles(input.layout);
   const counters = new RestoreCounters(input.counters);

@@ -18,6 +18,7 @@ export function metricsOf(status: StatusJson): string {
       ends.length === 0 ? null : Math.max(...ends),
     ],
     ['gaps', 'Holes in the stored WAL.', status.gaps.length],
+    ['tampering', 'Versions and delete markers of somebody else.', status.tampering.length],
     ['push_failing', 'Whether the last push failed.', status.lastErrors.push === null ? 0 : 1],
     ['fetch_failing', 'Whether the last fetch failed.', status.lastErrors.fetch === null ? 0 : 1],
   ];

@@ -1,6 +1,10 @@
+import { describeTrace } from '../repository/traces.ts';
 import { formatBytes } from './format-bytes.ts';
 import { plainText } from './plain-text.ts';
-import type { ErrorJson, StatusJson } from './status.ts';
+import type { ErrorJson, StatusJson, TraceJson } from './status.ts';
+
+/** So many traces are named; the rest is counted. */
+const MOST_NAMED = 5;
 
 /** For people: a line for each thing that is known. Times are UTC. */
 export function describeStatus(status: StatusJson): string {
@@ -25,11 +29,20 @@ export function describeStatus(status: StatusJson): string {
       'fetches have waited',
       outages.fetchWaitedSeconds === null ? undefined : `${outages.fetchWaitedSeconds} s in this outage`,
     ],
+    ...tampering(status.tampering),
   ];
   return lines
     .filter((line): line is [string, string] => line[1] !== undefined)
     .map(([name, value]) => `${`${name}:`.padEnd(26)}${plainText(value)}\n`)
     .join('');
+}
+
+function tampering(traces: readonly TraceJson[]): [string, string][] {
+  const named = traces
+    .slice(0, MOST_NAMED)
+    .map(({ object, at, ...trace }) => `${object}: ${describeTrace({ ...trace, at: new Date(at) })}`);
+  const more = traces.length > MOST_NAMED ? [`and ${traces.length - MOST_NAMED} more: "walhold verify" names all`] : [];
+  return [...named, ...more].map((text) => ['tampering', text]);
 }
 
 function notSafe({ rpoBytes, rpoSeconds }: StatusJson): string {

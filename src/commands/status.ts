@@ -3,6 +3,7 @@ import { segmentName } from '../postgres/wal-name.ts';
 import { safeWal } from '../repository/lag.ts';
 import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
 import { placeText, type Repository } from '../repository/repository.ts';
+import { tracesOf, type Trace } from '../repository/traces.ts';
 import { problemOf } from '../repository/verify-problem.ts';
 import { historyOf, walOf } from '../repository/wal-inventory.ts';
 import { readPostmaster } from '../server/data-directory.ts';
@@ -35,6 +36,18 @@ export interface StatusJson {
   /** The last failure of either command, until its next success. */
   lastErrors: { push: ErrorJson | null; fetch: ErrorJson | null };
   outages: { pushRepositories: number[]; fetchWaitedSeconds: number | null };
+  /** Versions and delete markers of somebody else, as far as this call met them. */
+  tampering: TraceJson[];
+}
+
+export interface TraceJson {
+  /** Its number. */
+  repository: number;
+  kind: Trace['kind'];
+  /** Its key. */
+  object: string;
+  version: string;
+  at: string;
 }
 
 export interface ErrorJson {
@@ -58,14 +71,15 @@ const FORMATS = {
 /** Tells what can be told: a store that does not answer, or a server, leaves its part unknown and makes a fault. */
 export async function status(context: CommandContext, options: StatusOptions): Promise<CommandOutcome> {
   const local = await readLocalLag(context, options);
-  return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
+  const work = async (repositories: readonly Repository[]): Promise<CommandOutcome> => {
     const overview = await overviewOf(context, repositories, local);
     const result = await statusOf(context, repositories, overview, local);
     context.print(FORMATS[options.format](result));
     if (overview === undefined) return 'fault';
     warnOfFailures(context.log, overview);
     return overview.failures.length + overview.damaged.length === 0 ? 'done' : 'fault';
-  });
+  };
+  return await withRepositories(context, work, 'reported');
 }
 
 /** `undefined`: no repository could be read; it was said why. */
@@ -101,6 +115,7 @@ async function statusOf(
     nextLockExpiry: null,
     worker: { running: false },
     ...(await notesOf(context, repositories, local)),
+    tampering: repositories.flatMap(tracesOf).map((trace) => ({ ...trace, at: trace.at.toISOString() })),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Repository } from '../repository/repository.ts';
 import type { Problem } from '../repository/verify-problem.ts';
 import { verifyRepository } from '../repository/verify-repository.ts';
 import { VerifyReport, type Slice } from '../repository/verify-scope.ts';
@@ -21,7 +22,7 @@ export interface VerifyOptions {
 
 /** Names, then digests, then contents of every repository, one after the other. Problems are results, and a fault. */
 export async function verify(context: CommandContext, options: VerifyOptions): Promise<CommandOutcome> {
-  return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
+  const work = async (repositories: readonly Repository[]): Promise<CommandOutcome> => {
     const { signal, config, log } = context;
     const result: VerifyJson = { ok: true, checked: { objects: 0, bytes: 0 }, problems: [] };
     for (const repository of repositories) {
@@ -39,7 +40,8 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
     result.ok = result.problems.length === 0;
     context.print(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result, options));
     return result.ok ? 'done' : 'fault';
-  });
+  };
+  return await withRepositories(context, work, 'reported');
 }
 
 function describe({ checked, problems }: VerifyJson, { slice }: VerifyOptions): string {

@@ -4,14 +4,17 @@ import { ioError, systemCode, WalholdError } from '../base/errors.ts';
 import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
 import { identify } from '../repository/identified.ts';
 import { decodeObject } from '../repository/object-codec.ts';
-import { worstOf } from '../repository/repository.ts';
-import { readCopies, type StoredCopy } from '../repository/stored-copies.ts';
+import { worstOf, type Repository } from '../repository/repository.ts';
+import { MOST_COPIES, readCopies, type StoredCopy } from '../repository/stored-copies.ts';
+import { describeTrace, tracesOf } from '../repository/traces.ts';
 import { examineWal, WAL_MAX_BYTES } from '../repository/wal-content.ts';
 import { sha256 } from '../stream/checksum.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { warnOfUnread } from './repository-failures.ts';
 import { copyJson, describeInspection, inspectionOf, type Inspection } from './wal-inspection.ts';
 import { withRepositories } from './with-repositories.ts';
+
+type ReadCopy = Extract<StoredCopy['content'], { kind: 'read' }>;
 
 /** Shows a local file: a WAL file as PostgreSQL has it, or an object downloaded from a repository (`.zst`). */
 export async function inspectFile(
@@ -41,7 +44,7 @@ export async function inspectStored(
 ): Promise<CommandOutcome> {
   const file = parseWalName(name);
   if (file === undefined) throw notWal(name);
-  return await withRepositories(context, async (repositories) => {
+  const work = async (repositories: readonly Repository[]): Promise<CommandOutcome> => {
     const { signal, log } = context;
     const { systemId, known, failures } = await identify(repositories, { signal });
     const copies: StoredCopy[] = [];
@@ -55,37 +58,66 @@ export async function inspectStored(
     warnOfUnread(log, failures);
     const outcome = show(context, inspectCopies(file, copies, systemId), options);
     return failures.length === 0 ? outcome : 'fault';
-  });
+  };
+  return await withRepositories(context, work);
 }
 
-/** The first copy that can be read is the one described; the others are held against it. */
+/** The first authentic copy is the one described; the others are held against it. */
 function inspectCopies(file: WalFile, copies: readonly StoredCopy[], systemId: bigint): Inspection {
-  const first = copies.find(({ content }) => content.kind === 'read')?.content;
+  const readable = copies.flatMap(({ content }) => (content.kind === 'read' ? [content] : []));
+  const first = readable.find((content) => faultsOf(file, content, systemId).length === 0) ?? readable[0];
   const inspection =
-    first?.kind === 'read'
-      ? inspectionOf(
+    first === undefined
+      ? inspectionOf(file, undefined, { header: undefined, faults: ['no copy of it can be read'], warnings: [] })
+      : inspectionOf(
           file,
           { plain: first.plain, sha256: first.head.sha256 },
           examineWal(file, first.plain, { systemId }),
-        )
-      : inspectionOf(file, undefined, { header: undefined, faults: ['no copy of it can be read'], warnings: [] });
-  for (const { repository, key, content } of copies) {
+        );
+  for (const copy of copies) {
+    const { repository, key, version, content } = copy;
+    const object = `${repository.url}/${key}`;
     if (content.kind === 'damaged') {
-      inspection.copies.push(copyJson(`${repository.url}/${key}`, { error: content.error }));
-      inspection.problems.push(`the copy in repository ${repository.number} is damaged`);
+      inspection.copies.push(copyJson(object, { version, error: content.error }));
+      inspection.problems.push(`${nameOf(copy)} is damaged`);
       continue;
     }
-    const { head, info, plain } = content;
+    const { head, info } = content;
     const storedAt = info.storedAt.toISOString();
-    inspection.copies.push(copyJson(`${repository.url}/${key}`, { head, storedBytes: info.bytes, storedAt }));
-    if (head.name !== file.name) inspection.problems.push(`the object says that it is ${head.name}`);
+    inspection.copies.push(copyJson(object, { version, head, storedBytes: info.bytes, storedAt }));
     // Partials may rightly differ: each has a key of its own.
     if (file.kind !== 'partial' && head.sha256 !== inspection.sha256) {
-      inspection.problems.push(`the copy in repository ${repository.number} has other content`);
-    } else if (content !== first) inspection.problems.push(...examineWal(file, plain, { systemId }).faults);
+      inspection.problems.push(`${nameOf(copy)} has other content`);
+    }
+    inspection.problems.push(...faultsOf(file, content, systemId));
   }
-  inspection.problems = [...new Set(inspection.problems)];
+  inspection.problems = [...new Set([...inspection.problems, ...tracesAmong(copies)])];
   return inspection;
+}
+
+function nameOf({ repository, version }: StoredCopy): string {
+  return `${version === undefined ? 'the copy' : `version ${version}`} in repository ${repository.number}`;
+}
+
+function faultsOf(file: WalFile, { head, plain }: ReadCopy, systemId: bigint): string[] {
+  const faults: string[] = [];
+  if (head.name !== file.name) faults.push(`the object says that it is ${head.name}`);
+  if (head.systemId !== String(systemId)) faults.push(`the object says that it is of cluster ${head.systemId}`);
+  return [...faults, ...examineWal(file, plain, { systemId }).faults];
+}
+
+/** What somebody else did to these objects. */
+function tracesAmong(copies: readonly StoredCopy[]): string[] {
+  const keys = new Set(copies.map(({ key }) => key));
+  const repositories = [...new Set(copies.map(({ repository }) => repository))];
+  const traces = repositories
+    .flatMap(tracesOf)
+    .filter(({ object }) => keys.has(object))
+    .map((trace) => `repository ${trace.repository}: ${describeTrace(trace)}`);
+  const many = [...Map.groupBy(copies, ({ repository, key }) => `${repository.number} ${key}`).values()].filter(
+    (group) => group.length === MOST_COPIES,
+  );
+  return [...traces, ...many.map(() => `there are ${MOST_COPIES} versions or more: the oldest are shown`)];
 }
 
 function show(

@@ -31,9 +31,11 @@ export interface HeaderJson {
   remainingLength: number;
 }
 
-/** One stored object. `at` and `by` are the writer's own words, `storedAt` the store's. */
+/** One stored object, or a version of one. `at` and `by` are the writer's own words, `storedAt` the store's. */
 export interface CopyJson {
   object: string;
+  /** The version's identifier, where the name has several; they come oldest first. */
+  version: string | null;
   storedBytes: number | null;
   /** Plain bytes for each stored one. */
   ratio: number | null;
@@ -82,11 +84,18 @@ export function inspectionOf(
 
 export function copyJson(
   object: string,
-  found: { head?: ObjectHead; storedBytes?: number; storedAt?: string; error?: unknown },
+  found: {
+    version?: string | undefined;
+    head?: ObjectHead;
+    storedBytes?: number;
+    storedAt?: string;
+    error?: unknown;
+  },
 ): CopyJson {
-  const { head, storedBytes, storedAt, error } = found;
+  const { version, head, storedBytes, storedAt, error } = found;
   return {
     object,
+    version: version ?? null,
     storedBytes: storedBytes ?? null,
     ratio: head === undefined || !storedBytes ? null : Math.round((head.bytes / storedBytes) * 10) / 10,
     storedAt: storedAt ?? null,
@@ -138,6 +147,7 @@ function copyLines(copy: CopyJson): [string, string | number | null][] {
   const size = copy.storedBytes === null ? null : `${copy.storedBytes} bytes, 1 for ${copy.ratio ?? '?'}`;
   return [
     ['object', copy.object],
+    ['version', copy.version],
     ['error', copy.error],
     ['stored size', size],
     ['stored at', copy.storedAt],

@@ -1,19 +1,25 @@
 import { closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command-context.ts';
+import { warnOfTraces } from './warn-of-traces.ts';
 
 /** A person waits: a store that does not answer is given up after some seconds, not after hours. */
 const TRIES = 5;
 
-/** Runs `work` with the configured repositories, in the order of their numbers, and closes them whatever happens. */
+/**
+ * Runs `work` with the configured repositories, in the order of their numbers, and closes them whatever happens. Traces of somebody else
+ * are a warning at its end, unless they are `reported` by the work itself.
+ */
 export async function withRepositories<T>(
-  context: Pick<CommandContext, 'config' | 'clock' | 'random' | 'log'>,
+  context: Pick<CommandContext, 'config' | 'clock' | 'random' | 'log' | 'asOf'>,
   work: (repositories: readonly Repository[]) => Promise<T>,
+  traces: 'warned' | 'reported' = 'warned',
 ): Promise<T> {
-  const { config, clock, random, log } = context;
-  const repositories = await openRepositories(config, { clock, log, random, tries: TRIES });
+  const { config, clock, random, log, asOf } = context;
+  const repositories = await openRepositories(config, { clock, log, random, tries: TRIES, asOf: asOf?.at });
   try {
     return await work(repositories);
   } finally {
+    if (traces === 'warned') warnOfTraces(log, repositories);
     await closeRepositories(repositories);
   }
 }

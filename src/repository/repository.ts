@@ -44,6 +44,8 @@ export interface RepositoryDeps {
   tries?: number;
   /** Read as the stores were at this moment. */
   asOf?: Date | undefined;
+  /** Told of each trace of somebody else as it is met, with the repository's number. */
+  onStranger?: (repository: number, stranger: Stranger) => void;
   /** What earlier calls saw of a repository's locks. */
   lockMemory?: (place: StoreSettings) => LockMemory | undefined;
 }
@@ -63,13 +65,19 @@ export async function openRepositories(
 async function openRepository(place: RepositoryPlace, policy: RetryPolicy, deps: RepositoryDeps): Promise<Repository> {
   const { number, url, store: settings, lock, retention } = place;
   const strangers: Stranger[] = [];
+  const met = new Set<string>();
+  const onStranger = (stranger: Stranger): void => {
+    const name = `${stranger.kind} ${stranger.key} ${stranger.version}`;
+    if (strangers.length >= MOST_STRANGERS || met.has(name)) return;
+    met.add(name);
+    strangers.push(stranger);
+    deps.onStranger?.(number, stranger);
+  };
   const opening = openStore(settings, policy, {
     lock,
     asOf: deps.asOf,
     lockMemory: deps.lockMemory?.(settings),
-    onStranger(stranger) {
-      if (strangers.length < MOST_STRANGERS) strangers.push(stranger);
-    },
+    onStranger,
     onBlind(error) {
       deps.log.warning(`only the newest version of each object in ${url} can be read`, {
         detail: reasonOf(error),

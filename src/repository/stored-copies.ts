@@ -19,7 +19,7 @@ export interface StoredCopy {
 }
 
 /** More versions of one name are not looked at one by one. */
-const MOST_COPIES = 20;
+export const MOST_COPIES = 20;
 
 /**
  * All objects under that name in one repository, of each all versions that a reader may believe, oldest first; none: proven absent.

@@ -3,10 +3,19 @@ import { hasCode, WalholdError, type ErrorCode } from '../base/errors.ts';
 /**
  * What `verify` finds wrong. `missing-segment`, `missing-history`: a name that is needed and not there. `missing-object`: a backup
  * names it. `wrong-size`: a listing shows another size than the backup's record. `misfit`: sound bytes that are not what the name, the
- * record or the manifest says. The others are codes of errors: `damaged`, `bad-format`, `identity`, `store-gone`, `unreachable`, …
+ * record or the manifest says. `extra-version`, `delete-marker`: somebody else's trace beside an object, whatever became of the object
+ * itself. The others are codes of errors: `damaged`, `bad-format`, `identity`, `store-gone`, `unreachable`, …
  */
 export type ProblemCode =
-  'missing-segment' | 'missing-history' | 'missing-object' | 'wrong-size' | 'misfit' | 'manifest-mismatch' | ErrorCode;
+  | 'missing-segment'
+  | 'missing-history'
+  | 'missing-object'
+  | 'wrong-size'
+  | 'misfit'
+  | 'manifest-mismatch'
+  | 'extra-version'
+  | 'delete-marker'
+  | ErrorCode;
 
 export interface Problem {
   code: ProblemCode;

@@ -7,6 +7,7 @@ import { pointOf } from './overview.ts';
 import { readWalInventory } from './read-wal-inventory.ts';
 import type { Repository } from './repository.ts';
 import { storedSegmentSize } from './stored-segment-size.ts';
+import { describeTrace, tracesOf } from './traces.ts';
 import { verifyBackup } from './verify-backup.ts';
 import { missingHistories, missingSegments } from './verify-names.ts';
 import { problemOf } from './verify-problem.ts';
@@ -21,6 +22,10 @@ export async function verifyRepository(repository: Repository, scope: VerifyScop
     scope.signal.throwIfAborted();
     const object = hasCode(error, 'store-gone', 'identity') ? IDENTITY_KEY : repository.url;
     scope.report.problem(problemOf(error, object));
+  }
+  for (const trace of tracesOf(repository)) {
+    const code = trace.kind === 'delete-marker' || trace.kind === 'hidden' ? 'delete-marker' : 'extra-version';
+    scope.report.problem({ code, object: trace.object, message: describeTrace(trace) });
   }
 }
 

@@ -41,7 +41,7 @@ export interface Store {
    * content at most. Callers that can judge contents try them in turn (`repository/authentic.ts`).
    */
   readonly candidates?: (key: string, options: CallOptions) => Promise<readonly ObjectInfo[]>;
-  /** Takes note of a version that a reader found not to be authentic. */
+  /** Takes note of a stranger that was met outside of the store: by a reader that found a version not authentic, or by a thread. */
   readonly report?: (stranger: Stranger) => void;
   /** The store's clock less this machine's, in ms, by its latest answer; `undefined` before that, or without a clock of its own. */
   readonly clockSkewMs?: () => number | undefined;

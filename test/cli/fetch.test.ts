@@ -382,7 +382,9 @@ describe('wrong usage and failures of this machine', () => {
     ['three arguments', [nameOf(5), 'a', 'b']],
     ['a name of nonsense', ['nonsense', 'x']],
     ['a name with a path', [`../${nameOf(5)}`, 'x']],
-    ['an unknown option', ['--as-of', 'yesterday', nameOf(5), 'x']],
+    ['an unknown option', ['--not-so', 'yesterday', nameOf(5), 'x']],
+    ['a moment of nonsense', ['--as-of', 'yesterday', nameOf(5), 'x']],
+    ['a moment that is missing', [nameOf(5), 'x', '--as-of']],
   ])('end with 200: %s', async (_, words) => {
     const result = await callHook('walhold-fetch', cluster, ['--repo', stored.repository.url, ...words]);
     expect(result.status).toBe(200);

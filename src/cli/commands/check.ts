@@ -12,7 +12,7 @@ export function addCheckCommand({ program, run }: Companion): void {
     .description(
       'check everything that must be true before trusting it: server, commands, repositories, a segment on its way',
     );
-  withServerOptions(withCommonOptions(command, 'reads'))
+  withServerOptions(withCommonOptions(command, 'checks'))
     .option('--json', 'print JSON')
     .action(async (options: CommonOptions & ServerFlags & { json?: boolean }) => {
       await run(options, async (context) => {

@@ -1,3 +1,4 @@
+import type { AsOf } from '../as-of.ts';
 import { walOf, timelinesOf, type WalInventory } from '../../repository/wal-inventory.ts';
 
 const LIVELY_MS = 3600 * 1000;
@@ -14,9 +15,11 @@ export interface ArchiveChoice {
 export function chooseArchiveMode(
   wish: 'preserve' | 'off' | undefined,
   inventory: WalInventory,
-  nowMs: number,
+  { nowMs, asOf }: { nowMs: number; asOf: AsOf | undefined },
 ): ArchiveChoice {
   if (wish !== undefined) return { mode: wish, why: 'as told by --archive-mode' };
+  if (asOf !== undefined)
+    return { mode: 'off', why: `with --as-of it is not seen who has archived since ${asOf.text}` };
   const newest = newestStored(inventory);
   if (newest === undefined) return { mode: 'preserve', why: 'no WAL is stored' };
   const minutes = Math.max(0, Math.round((nowMs - newest) / 60_000));

@@ -90,7 +90,7 @@ async function writeFiles(
   options: RestoreOptions,
   { source, record, target, pieces }: Work & { pieces: ReturnType<typeof piecesOf> },
 ): Promise<void> {
-  const { config, clock, log, signal } = context;
+  const { config, clock, log, signal, asOf } = context;
   const counters = new RestoreCounters();
   const numbers = source.repositories.map(({ number }) => number);
   const finished = new AbortController();
@@ -108,6 +108,7 @@ async function writeFiles(
       input: {
         repositories: config.repositories.filter(({ number }) => numbers.includes(number)),
         requestTimeoutMs: config.requestTimeoutMs,
+        asOf: asOf?.at,
         backupId: record.id,
         layout: {
           dataDirectory: target.dataDirectory,
@@ -121,6 +122,9 @@ async function writeFiles(
       pieces,
       signal,
       warn: (message, error) => log.warning(message, { detail: reasonOf(error) }),
+      onStranger(number, stranger) {
+        source.repositories.find((one) => one.number === number)?.store.report?.(stranger);
+      },
       onWritten: () => log.debug('all files are written, and are brought to disk'),
     });
   } finally {
@@ -171,12 +175,12 @@ function sourceOf(
 }
 
 function confOf(
-  { config, clock, log }: CommandContext,
+  { config, clock, log, asOf }: CommandContext,
   options: RestoreOptions,
   plan: RestorePlan<RestorableBackup>,
   { inventory }: ReadPlan,
 ): RecoveryConf {
-  const archive = chooseArchiveMode(options.archiveMode, inventory, clock.now());
+  const archive = chooseArchiveMode(options.archiveMode, inventory, { nowMs: clock.now(), asOf });
   log.info(`archive mode: ${archive.mode} (${archive.why})`);
   if (options.standby && archive.mode === 'off') {
     log.warning('this standby will not archive, not even after a promotion', {
@@ -188,6 +192,7 @@ function confOf(
     configFile: options.configFile,
     settings: config.effective,
     useRepo: options.useRepo,
+    asOf: asOf?.text,
     allowGap: allowedGap(plan, inventory, log),
   });
   const { target, exclusive, action, standby } = options;

@@ -10,6 +10,8 @@ export interface RestoreCommandInput {
   settings: readonly EffectiveSetting[];
   /** `--use-repo`. */
   useRepo: string | undefined;
+  /** `--as-of`, with its offset: then the whole recovery runs on the repositories as they were. */
+  asOf: string | undefined;
   /** The missing segment at which WAL may end. */
   allowGap: string | undefined;
 }
@@ -22,7 +24,7 @@ const NOT_PASSED: ReadonlySet<string> = new Set(['allow_gap', 'jobs', 'log_level
  * directory are. Secrets are not among the settings.
  */
 export function restoreCommandLine(input: RestoreCommandInput): string {
-  const { fetch, configFile, settings, useRepo, allowGap } = input;
+  const { fetch, configFile, settings, useRepo, asOf, allowGap } = input;
   const words = [fetch];
   if (configFile !== undefined) words.push('--config', configFile);
   for (const { name, value, source } of settings) {
@@ -30,6 +32,7 @@ export function restoreCommandLine(input: RestoreCommandInput): string {
     if (source.kind === 'flag' || source.kind === 'environment') words.push(flagOf(name), value);
   }
   if (useRepo !== undefined) words.push('--use-repo', useRepo);
+  if (asOf !== undefined) words.push('--as-of', asOf);
   if (allowGap !== undefined) words.push(flagOf('allow_gap'), allowGap);
   return `${words.map(quoteCommandWord).join(' ')} %f %p`;
 }

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { RestorePiece } from '../../repository/restore-pieces.ts';
+import type { Stranger } from '../../store/store.ts';
 import { thrownError } from '../backup/plain-error.ts';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
@@ -15,6 +16,8 @@ export interface RestoreRun {
   pieces: readonly RestorePiece[];
   signal: AbortSignal;
   warn: (message: string, error: Error) => void;
+  /** A trace of somebody else was met in the repository of this number. */
+  onStranger: (repository: number, stranger: Stranger) => void;
   /** All files are written; now they are brought to disk. */
   onWritten: () => void;
 }
@@ -24,13 +27,10 @@ export interface RestoreRun {
  * stops all threads, which have ended when this throws.
  */
 export async function restoreAll(run: RestoreRun): Promise<void> {
-  const { input, jobs, pieces, signal, warn } = run;
+  const { jobs, pieces, signal } = run;
   signal.throwIfAborted();
   const queue = pieces.values();
-  const threads = Array.from(
-    { length: Math.max(1, Math.min(jobs, pieces.length)) },
-    () => new RestoreWorker(input, warn),
-  );
+  const threads = Array.from({ length: Math.max(1, Math.min(jobs, pieces.length)) }, () => new RestoreWorker(run));
   const stopAll = (reason: unknown): void => threads.forEach((thread) => thread.fail(reason));
   const stop = (): void => stopAll(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
@@ -62,12 +62,13 @@ class RestoreWorker {
   readonly #gone: () => Promise<void>;
   #onMessage: (message: FromThread) => void = () => {};
 
-  constructor(input: ThreadInput, warn: RestoreRun['warn']) {
+  constructor({ input, warn, onStranger }: Pick<RestoreRun, 'input' | 'warn' | 'onStranger'>) {
     this.#worker = new Worker(threadFile('restore-thread'), { workerData: input });
     this.#gone = watchExit(this.#worker, 'restoring', (error) => this.#failure.reject(error));
     this.#worker.on('message', (message: FromThread) => {
       if (message.kind === 'failed') this.#failure.reject(thrownError(message.error));
       else if (message.kind === 'warning') warn(message.message, thrownError(message.error));
+      else if (message.kind === 'stranger') onStranger(message.repository, message.stranger);
       else this.#onMessage(message);
     });
     this.#failure.promise.catch(() => undefined);

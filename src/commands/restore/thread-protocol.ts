@@ -1,6 +1,7 @@
 /** What the restore's main thread and its threads say to each other. All of it survives structured cloning. */
 import type { RepositoryPlace } from '../../repository/repository.ts';
 import type { RestorePiece } from '../../repository/restore-pieces.ts';
+import type { Stranger } from '../../store/store.ts';
 import type { PlainError } from '../backup/thread-protocol.ts';
 
 /** `workerData`. */
@@ -8,6 +9,8 @@ export interface ThreadInput {
   /** Those that hold the backup, in the order to be asked. */
   repositories: readonly RepositoryPlace[];
   requestTimeoutMs: number;
+  /** Read as the stores were at this moment. */
+  asOf: Date | undefined;
   backupId: string;
   layout: TargetLayout;
   /** Two counters: plain bytes written, stored bytes read. */
@@ -33,5 +36,7 @@ export type ToThread =
 export type FromThread =
   | { kind: 'restored'; plainBytes: number }
   | { kind: 'warning'; message: string; error: PlainError }
+  /** Met in the repository of this number. */
+  | { kind: 'stranger'; repository: number; stranger: Stranger }
   | { kind: 'synced' }
   | { kind: 'failed'; error: PlainError };

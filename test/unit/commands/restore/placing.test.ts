@@ -100,7 +100,10 @@ describe('a directory to be filled', () => {
 
 describe('whether the copy goes on archiving', () => {
   const wal = inventory({ 1: { segments: '1-5' }, 2: { segments: '3', history: '1 0/3000100 x' } });
-  const minutesAfterLast = (minutes: number): number => storedAt(5).getTime() + minutes * 60_000;
+  const minutesAfterLast = (minutes: number): { nowMs: number; asOf: undefined } => ({
+    nowMs: storedAt(5).getTime() + minutes * 60_000,
+    asOf: undefined,
+  });
 
   it('is no while the original still does', () => {
     expect(chooseArchiveMode(undefined, wal, minutesAfterLast(59))).toMatchObject({ mode: 'off' });
@@ -109,6 +112,13 @@ describe('whether the copy goes on archiving', () => {
 
   it('is as before once the original has been silent for an hour', () => {
     expect(chooseArchiveMode(undefined, wal, minutesAfterLast(61))).toMatchObject({ mode: 'preserve' });
+  });
+
+  it('is no where what was stored last is not seen', () => {
+    const asOf = { at: storedAt(5), text: '2026-11-22 17:45:00.000000+00:00' };
+    const { nowMs } = minutesAfterLast(600);
+    expect(chooseArchiveMode(undefined, wal, { nowMs, asOf })).toMatchObject({ mode: 'off' });
+    expect(chooseArchiveMode('preserve', wal, { nowMs, asOf })).toMatchObject({ mode: 'preserve' });
   });
 
   it('is as told', () => {

@@ -9,10 +9,11 @@ const DEFAULT = { kind: 'default' } as const;
 
 function line(
   settings: EffectiveSetting[],
-  more: { configFile?: string; useRepo?: string; allowGap?: string } = {},
+  more: { configFile?: string; useRepo?: string; asOf?: string; allowGap?: string } = {},
 ): string {
-  const { configFile, useRepo, allowGap } = more;
-  return restoreCommandLine({ fetch: '/opt/walhold/bin/walhold-fetch', configFile, settings, useRepo, allowGap });
+  const { configFile, useRepo, asOf, allowGap } = more;
+  const fetch = '/opt/walhold/bin/walhold-fetch';
+  return restoreCommandLine({ fetch, configFile, settings, useRepo, asOf, allowGap });
 }
 
 describe('the restore_command that is written', () => {
@@ -42,6 +43,12 @@ describe('the restore_command that is written', () => {
   it('reads one repository alone, and lets WAL end where it was told', () => {
     expect(line([], { useRepo: '2', allowGap: '000000010000000000000005' })).toBe(
       '/opt/walhold/bin/walhold-fetch --use-repo 2 --allow-gap 000000010000000000000005 %f %p',
+    );
+  });
+
+  it('reads the repositories as they were', () => {
+    expect(line([], { asOf: '2026-11-22 17:45:00.000000+01:00' })).toBe(
+      `/opt/walhold/bin/walhold-fetch --as-of '2026-11-22 17:45:00.000000+01:00' %f %p`,
     );
   });
 
