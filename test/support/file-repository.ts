@@ -41,15 +41,24 @@ export class FileRepository implements AsyncDisposable {
 
   /** A WAL file with this content, described as `about` adds. */
   async putWal(name: string, plain: string | Uint8Array, about: Partial<ObjectAbout> = {}): Promise<string> {
-    const file = parseWalName(name);
-    if (file === undefined || file.kind === 'partial') throw new Error(`${name} is no name for this`);
-    const key = walKey(file);
-    const described = { kind: file.kind, name, systemId: String(SYSTEM_ID), ...about };
-    await this.put(key, encodeObject(Buffer.from(plain), described, 1).bytes);
+    const { key, bytes } = walObject(name, plain, about);
+    await this.put(key, bytes);
     return key;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.root, { recursive: true, force: true });
   }
+}
+
+/** A WAL file's object, described as `about` adds. */
+export function walObject(
+  name: string,
+  plain: string | Uint8Array,
+  about: Partial<ObjectAbout> = {},
+): { key: string; bytes: Buffer } {
+  const file = parseWalName(name);
+  if (file === undefined || file.kind === 'partial') throw new Error(`${name} is no name for this`);
+  const described = { kind: file.kind, name, systemId: String(SYSTEM_ID), ...about };
+  return { key: walKey(file), bytes: Buffer.from(encodeObject(Buffer.from(plain), described, 1).bytes) };
 }

@@ -20,7 +20,7 @@ export function nameOf(segno: number, timeline = 1): string {
 
 /** Puts real segments, first to last, into the repository. */
 export async function putSegments(
-  repository: FileRepository,
+  repository: Pick<FileRepository, 'putWal'>,
   first: number,
   last: number,
   { timeline = 1, about = {} }: { timeline?: number; about?: Partial<ObjectAbout> } = {},

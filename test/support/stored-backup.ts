@@ -35,7 +35,7 @@ const SMALL: readonly Contents[] = [
 
 /** Puts a whole small backup into the repository: parts, manifest, record. The record can be changed before it is written. */
 export async function putBackup(
-  repository: FileRepository,
+  repository: Pick<FileRepository, 'put'>,
   options: BackupOptions,
   change: (record: BackupRecord) => BackupRecord = (record) => record,
 ): Promise<BackupRecord> {
