@@ -35,7 +35,7 @@ export interface GcsStoreSettings extends Omit<GcsSettings, 'scheme'> {
 }
 
 /** Asks the bucket nothing, and for credentials only with the first request. Throws `config` for settings that cannot work. */
-export function gcsStore(settings: GcsStoreSettings): Required<Omit<Store, 'candidates'>> {
+export function gcsStore(settings: GcsStoreSettings): Required<Omit<Store, 'candidates' | 'report'>> {
   const { policy, clock = systemClock, authorization = gcsAuthorization(settings) } = settings;
   const client = gcsClient({ ...settings, authorization, clock });
   const place = gcsPlace(settings.bucket, settings.prefix, policy.requestTimeoutMs);

@@ -6,7 +6,7 @@ import type { Repository } from '../../src/repository/repository.ts';
 import type { Stranger } from '../../src/store/store.ts';
 import { withVersions } from '../../src/store/with-versions.ts';
 import { SYSTEM_ID, walObject } from './file-repository.ts';
-import { nameOf, putSegments, segmentBytes } from './made-segments.ts';
+import { nameOf, putSegments } from './made-segments.ts';
 import { SMALL_CLUSTER } from './restorable-backup.ts';
 import { inSegment, putBackup, type Contents } from './stored-backup.ts';
 import { VersionedMemoryBucket } from './versioned-memory-store.ts';
