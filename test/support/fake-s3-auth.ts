@@ -7,12 +7,16 @@ const AUTHORIZATION =
 /** Headers whose meaning would change unnoticed if they were not signed. */
 const MUST_BE_SIGNED = /^(host|x-amz-.*|if-none-match|if-match|content-md5)$/;
 
-/** That a request is signed, by the right key for the right region, and that the body is the one signed for. */
-export function checkSignature(request: S3Request, server: { accessKey: string; region: string }): void {
+/**
+ * That a request is signed, by a known key for the right region, and that the body is the one signed for.
+ *
+ * @returns the key.
+ */
+export function checkSignature(request: S3Request, server: { knows(key: string): boolean; region: string }): string {
   const { headers } = request;
   const [, key, region, signed] = AUTHORIZATION.exec(headers['authorization'] ?? '') ?? [];
   if (key === undefined || signed === undefined) throw refuse(403, 'AccessDenied');
-  if (key !== server.accessKey) throw refuse(403, 'InvalidAccessKeyId');
+  if (!server.knows(key)) throw refuse(403, 'InvalidAccessKeyId');
   if (region !== server.region) {
     const elsewhere = { 'x-amz-bucket-region': server.region };
     throw refuse(400, 'AuthorizationHeaderMalformed', { headers: elsewhere, xml: tag('Region', server.region) });
@@ -26,4 +30,5 @@ export function checkSignature(request: S3Request, server: { accessKey: string; 
   if (digest !== 'UNSIGNED-PAYLOAD' && digest !== createHash('sha256').update(request.body).digest('hex')) {
     throw refuse(400, 'XAmzContentSHA256Mismatch');
   }
+  return key;
 }

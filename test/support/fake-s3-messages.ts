@@ -14,6 +14,13 @@ export interface S3Reply {
   body?: Buffer;
 }
 
+export interface ErrorParts {
+  headers?: Record<string, string>;
+  /** Where the message is all that tells two refusals apart. */
+  message?: string;
+  xml?: string;
+}
+
 /** A refusal on its way out. */
 export class Refusal extends Error {
   readonly reply: S3Reply;
@@ -25,20 +32,13 @@ export class Refusal extends Error {
 }
 
 /** An error answer with S3's XML. */
-export function refuse(
-  status: number,
-  code: string,
-  more: { headers?: Record<string, string>; xml?: string } = {},
-): Refusal {
+export function refuse(status: number, code: string, more: ErrorParts = {}): Refusal {
   return new Refusal(errorReply(status, code, more), code);
 }
 
-export function errorReply(
-  status: number,
-  code: string,
-  more: { headers?: Record<string, string>; xml?: string } = {},
-): S3Reply {
-  const body = xml('Error', `<Code>${code}</Code><Message>the fake says ${code}</Message>${more.xml ?? ''}`);
+export function errorReply(status: number, code: string, more: ErrorParts = {}): S3Reply {
+  const message = more.message ?? `the fake says ${code}`;
+  const body = xml('Error', tag('Code', code) + tag('Message', message) + (more.xml ?? ''));
   return { status, headers: { 'content-type': 'application/xml', ...more.headers }, body };
 }
 

@@ -1,13 +1,17 @@
 import type { FakeS3 } from './fake-s3.ts';
 import { crc32cText, md5, type FakeBucket, type FakeUpload } from './fake-s3-bucket.ts';
 import { refuse, tag, xml, type S3Reply, type S3Request } from './fake-s3-messages.ts';
+import { lockAsked, lockOfNew } from './fake-s3-locks.ts';
 import { checkBody, checkCondition, versionHeaders } from './fake-s3-operations.ts';
+import type { Caller } from './fake-s3-rights.ts';
 
-export function beginUpload(bucket: FakeBucket, { key, headers }: S3Request): S3Reply {
+export function beginUpload(fake: FakeS3, bucket: FakeBucket, request: S3Request, caller: Caller): S3Reply {
+  const { key, headers } = request;
   if (headers['x-amz-checksum-algorithm'] !== 'CRC32C' || headers['x-amz-checksum-type'] !== 'FULL_OBJECT') {
     throw refuse(400, 'InvalidRequest');
   }
-  const id = bucket.begin(key, headers);
+  const lock = fake.breaks('locks-of-streams') ? {} : lockAsked(fake, bucket, request, caller);
+  const id = bucket.begin(key, headers, lock);
   return { status: 200, body: xml('InitiateMultipartUploadResult', tag('UploadId', id)) };
 }
 
@@ -39,9 +43,11 @@ export function completeUpload(fake: FakeS3, bucket: FakeBucket, request: S3Requ
   bucket.uploads.delete(request.query.get('uploadId') ?? '');
   const etag = `"${md5(bytes)}-${parts.length}"`;
   // AWS dates an object of several parts by its beginning.
-  const version = bucket.add(upload.key, bytes, { etag, storedAt: upload.begunAt, headers: upload.headers });
+  const { begunAt: storedAt, headers } = upload;
+  const lock = lockOfNew(bucket, upload.lock, storedAt);
+  const version = bucket.add(upload.key, bytes, { etag, storedAt, headers, ...lock });
   const body = xml('CompleteMultipartUploadResult', tag('Key', upload.key) + tag('ETag', etag));
-  return { status: 200, headers: versionHeaders(version), body };
+  return { status: 200, headers: versionHeaders(bucket, version), body };
 }
 
 export function abortUpload(bucket: FakeBucket, request: S3Request): S3Reply {

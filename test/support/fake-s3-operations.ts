@@ -1,47 +1,82 @@
 import type { FakeS3 } from './fake-s3.ts';
 import { crc32cText, md5, type FakeBucket, type FakeVersion } from './fake-s3-bucket.ts';
+import { lifecycleAnswer, lockConfigurationAnswer, versioningAnswer } from './fake-s3-configuration.ts';
 import { listing } from './fake-s3-listing.ts';
+import {
+  deleteObject,
+  getHold,
+  getRetention,
+  lockAsked,
+  lockHeaders,
+  lockOfNew,
+  putHold,
+  putRetention,
+} from './fake-s3-locks.ts';
 import { refuse, type S3Reply, type S3Request } from './fake-s3-messages.ts';
 import { abortUpload, beginUpload, completeUpload, uploadPart } from './fake-s3-multipart.ts';
+import { checkRights, requireRight, type Caller } from './fake-s3-rights.ts';
 import type { Operation } from './fake-s3-routes.ts';
+import { versionListing } from './fake-s3-version-listing.ts';
 
 /** Carries out one request, or throws a `Refusal`. */
-export function respond(fake: FakeS3, operation: Operation, request: S3Request): S3Reply {
+export function respond(fake: FakeS3, operation: Operation, request: S3Request, caller: Caller): S3Reply {
   const bucket = fake.buckets.get(request.bucket);
   if (bucket === undefined) throw refuse(404, 'NoSuchBucket');
+  checkRights(caller, operation, request);
+  const pageKeys = fake.options.pageKeys ?? 1000;
   switch (operation) {
     case 'PutObject':
-      return putObject(fake, bucket, request);
+      return putObject(fake, bucket, request, caller);
     case 'GetObject':
     case 'HeadObject':
-      return getObject(fake, bucket, request);
+      return getObject(fake, bucket, request, caller);
     case 'DeleteObject':
-      bucket.hide(request.key);
-      return { status: 204, headers: { 'x-amz-delete-marker': 'true' } };
+      return deleteObject(bucket, request);
     case 'ListObjectsV2':
-      return listing(bucket, request.query, fake.options.pageKeys ?? 1000);
+      return listing(bucket, request.query, pageKeys);
+    case 'ListObjectVersions':
+      return versionListing(bucket, request.query, pageKeys);
     case 'CreateMultipartUpload':
-      return beginUpload(bucket, request);
+      return beginUpload(fake, bucket, request, caller);
     case 'UploadPart':
       return uploadPart(fake, bucket, request);
     case 'CompleteMultipartUpload':
       return completeUpload(fake, bucket, request);
     case 'AbortMultipartUpload':
       return abortUpload(bucket, request);
+    case 'GetObjectRetention':
+      return getRetention(bucket, request, caller);
+    case 'PutObjectRetention':
+      return putRetention(fake, bucket, request, caller);
+    case 'GetObjectLegalHold':
+      return getHold(bucket, request, caller);
+    case 'PutObjectLegalHold':
+      return putHold(bucket, request, caller);
+    case 'GetBucketVersioning':
+      return versioningAnswer(bucket);
+    case 'GetObjectLockConfiguration':
+      return lockConfigurationAnswer(bucket);
+    case 'GetBucketLifecycleConfiguration':
+      return lifecycleAnswer(bucket);
   }
 }
 
-function putObject(fake: FakeS3, bucket: FakeBucket, request: S3Request): S3Reply {
+function putObject(fake: FakeS3, bucket: FakeBucket, request: S3Request, caller: Caller): S3Reply {
+  if (bucket.options.demandsCondition === true && request.headers['if-none-match'] === undefined) {
+    throw refuse(403, 'AccessDenied');
+  }
+  const lock = lockAsked(fake, bucket, request, caller);
   checkBody(fake, request);
   checkCondition(fake, bucket, request);
   const version = bucket.add(request.key, request.body, { headers: request.headers });
-  return { status: 200, headers: versionHeaders(version) };
+  Object.assign(version, lockOfNew(bucket, lock, version.storedAt));
+  return { status: 200, headers: versionHeaders(bucket, version) };
 }
 
 /** `If-None-Match` on a write: only `*`, and judged by the current version. */
 export function checkCondition(fake: FakeS3, bucket: FakeBucket, { headers, key }: S3Request): void {
   const condition = headers['if-none-match'];
-  if (condition === undefined || fake.options.ignores?.includes('conditions') === true) return;
+  if (condition === undefined || fake.breaks('conditions')) return;
   if (condition !== '*' || headers['if-match'] !== undefined) throw refuse(501, 'NotImplemented');
   if (bucket.current(key) === undefined) return;
   throw refuse(412, 'PreconditionFailed', { xml: '<Condition>If-None-Match</Condition>' });
@@ -53,29 +88,38 @@ export function checkBody(fake: FakeS3, { headers, body }: S3Request): void {
   const sum = headers['x-amz-checksum-crc32c'];
   if (sum === undefined) throw refuse(400, 'InvalidRequest');
   if (headers['x-amz-sdk-checksum-algorithm'] !== 'CRC32C') throw refuse(400, 'InvalidRequest');
-  if (fake.options.ignores?.includes('checksums') !== true && sum !== crc32cText(body)) throw refuse(400, 'BadDigest');
+  if (!fake.breaks('checksums') && sum !== crc32cText(body)) throw refuse(400, 'BadDigest');
   const digest = headers['content-md5'];
   if (digest !== undefined && Buffer.from(digest, 'base64').toString('hex') !== md5(body))
     throw refuse(400, 'BadDigest');
 }
 
-function getObject(fake: FakeS3, bucket: FakeBucket, { key, headers }: S3Request): S3Reply {
-  const version = bucket.current(key);
-  if (version?.bytes === undefined) {
-    throw refuse(404, 'NoSuchKey', bucket.isHidden(key) ? { headers: { 'x-amz-delete-marker': 'true' } } : {});
-  }
-  const { bytes } = version;
+function getObject(fake: FakeS3, bucket: FakeBucket, { key, query, headers }: S3Request, caller: Caller): S3Reply {
+  const version = versionAsked(bucket, key, query.get('versionId'), caller);
+  const bytes = version.bytes ?? Buffer.alloc(0);
   const shown: Record<string, string> = {
-    ...versionHeaders(version),
+    ...versionHeaders(bucket, version),
+    ...lockHeaders(version, caller),
     'last-modified': version.storedAt.toUTCString(),
     'accept-ranges': 'bytes',
     ...(headers['x-amz-checksum-mode'] === 'ENABLED' ? checksumHeaders(version, bytes) : {}),
   };
-  const range = fake.options.ignores?.includes('ranges') === true ? undefined : headers['range'];
+  const range = fake.breaks('ranges') ? undefined : headers['range'];
   if (range === undefined) return { status: 200, headers: shown, body: bytes };
   const { from, to } = rangeOf(range, bytes.byteLength);
   const part = bytes.subarray(from, to + 1);
   return { status: 206, headers: { ...shown, 'content-range': `bytes ${from}-${to}/${bytes.byteLength}` }, body: part };
+}
+
+/** What is missing is only told to who may list. */
+function versionAsked(bucket: FakeBucket, key: string, id: string | null, caller: Caller): FakeVersion {
+  const version = id === null ? bucket.current(key) : bucket.version(key, id);
+  if (version?.bytes !== undefined) return version;
+  const marked = { headers: { 'x-amz-delete-marker': 'true' } };
+  if (version !== undefined) throw refuse(405, 'MethodNotAllowed', marked);
+  requireRight(caller, 's3:ListBucket');
+  if (id !== null) throw refuse(404, 'NoSuchVersion');
+  throw refuse(404, 'NoSuchKey', bucket.isHidden(key) ? marked : {});
 }
 
 function rangeOf(header: string, size: number): { from: number; to: number } {
@@ -86,8 +130,10 @@ function rangeOf(header: string, size: number): { from: number; to: number } {
   return { from, to };
 }
 
-export function versionHeaders(version: FakeVersion): Record<string, string> {
-  return { etag: version.etag, 'x-amz-version-id': version.id };
+/** A bucket that never kept versions does not speak of them. */
+export function versionHeaders(bucket: FakeBucket, version: FakeVersion): Record<string, string> {
+  const named = bucket.options.versioning === 'off' ? {} : { 'x-amz-version-id': version.id };
+  return { etag: version.etag, ...named };
 }
 
 function checksumHeaders(version: FakeVersion, bytes: Buffer): Record<string, string> {

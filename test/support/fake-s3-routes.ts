@@ -6,6 +6,14 @@ export type Operation =
   | 'HeadObject'
   | 'DeleteObject'
   | 'ListObjectsV2'
+  | 'ListObjectVersions'
+  | 'GetObjectRetention'
+  | 'PutObjectRetention'
+  | 'GetObjectLegalHold'
+  | 'PutObjectLegalHold'
+  | 'GetBucketVersioning'
+  | 'GetObjectLockConfiguration'
+  | 'GetBucketLifecycleConfiguration'
   | 'CreateMultipartUpload'
   | 'UploadPart'
   | 'CompleteMultipartUpload'
@@ -14,7 +22,9 @@ export type Operation =
 /** Which operation a request is, by S3's rules; `undefined`: none that the fake knows. */
 export function operationOf({ method, key, query }: S3Request): Operation | undefined {
   const upload = query.has('uploadId');
-  if (key === '') return method === 'GET' && query.get('list-type') === '2' ? 'ListObjectsV2' : undefined;
+  if (key === '') return method === 'GET' ? bucketOperation(query) : undefined;
+  if (query.has('retention')) return lockOperation(method, 'GetObjectRetention', 'PutObjectRetention');
+  if (query.has('legal-hold')) return lockOperation(method, 'GetObjectLegalHold', 'PutObjectLegalHold');
   switch (method) {
     case 'GET':
       return 'GetObject';
@@ -29,4 +39,16 @@ export function operationOf({ method, key, query }: S3Request): Operation | unde
     default:
       return undefined;
   }
+}
+
+function bucketOperation(query: URLSearchParams): Operation | undefined {
+  if (query.get('list-type') === '2') return 'ListObjectsV2';
+  if (query.has('versions')) return 'ListObjectVersions';
+  if (query.has('versioning')) return 'GetBucketVersioning';
+  if (query.has('object-lock')) return 'GetObjectLockConfiguration';
+  return query.has('lifecycle') ? 'GetBucketLifecycleConfiguration' : undefined;
+}
+
+function lockOperation(method: string, get: Operation, put: Operation): Operation | undefined {
+  return method === 'GET' ? get : method === 'PUT' ? put : undefined;
 }

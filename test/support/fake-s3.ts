@@ -10,7 +10,8 @@ import { checkSignature } from './fake-s3-auth.ts';
 import { Refusal, refuse, type S3Reply, type S3Request } from './fake-s3-messages.ts';
 import { asUsual, FaultScript, type Fault } from './fake-s3-faults.ts';
 import { respond } from './fake-s3-operations.ts';
-import { FakeBucket } from './fake-s3-bucket.ts';
+import { FakeBucket, type FakeBucketOptions } from './fake-s3-bucket.ts';
+import { callerOf, type Caller } from './fake-s3-rights.ts';
 import { operationOf, type Operation } from './fake-s3-routes.ts';
 
 export interface FakeS3Options {
@@ -23,8 +24,17 @@ export interface FakeS3Options {
   /** Speaks TLS with this key and certificate, both PEM. */
   tls?: { key: string; cert: string };
   /** Promises of S3 that this server breaks, as some do. */
-  ignores?: readonly ('conditions' | 'checksums' | 'ranges')[];
+  ignores?: readonly BrokenPromise[];
+  /** How far its clock is ahead of this machine's, to begin with. */
+  skewMs?: number;
 }
+
+/**
+ * `conditions`, `locks-of-streams`: as radosgw 16 does. `locks`: lock headers of every write are accepted and forgotten. `shortening`:
+ * retention may be shortened, as moto allows. `retention-right`: lock headers need no right of their own, as in radosgw 20.
+ */
+export type BrokenPromise =
+  'conditions' | 'checksums' | 'ranges' | 'locks' | 'locks-of-streams' | 'shortening' | 'retention-right';
 
 export class FakeS3 implements AsyncDisposable {
   readonly region: string;
@@ -36,6 +46,9 @@ export class FakeS3 implements AsyncDisposable {
   readonly options: FakeS3Options;
   /** How many were opened. */
   connections = 0;
+  /** How far its clock is ahead of this machine's. */
+  skewMs: number;
+  readonly #callers = new Map<string, Caller>();
   readonly #server: Server;
   readonly #faults = new FaultScript();
 
@@ -43,6 +56,8 @@ export class FakeS3 implements AsyncDisposable {
     this.options = options;
     this.region = options.region ?? 'us-east-1';
     this.accessKey = options.accessKey ?? 'AKFAKE';
+    this.skewMs = options.skewMs ?? 0;
+    this.#callers.set(this.accessKey, callerOf('everything'));
     const answer: RequestListener = (message, response) => void this.#handle(message, response);
     this.#server = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer);
     this.#server.on('connection', () => (this.connections += 1));
@@ -60,8 +75,25 @@ export class FakeS3 implements AsyncDisposable {
     return `http${this.options.tls === undefined ? '' : 's'}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  makeBucket(name: string): FakeBucket {
-    const bucket = new FakeBucket();
+  now(): Date {
+    return new Date(Date.now() + this.skewMs);
+  }
+
+  breaks(promise: BrokenPromise): boolean {
+    return this.options.ignores?.includes(promise) === true;
+  }
+
+  /** A key that may do these things and nothing else (`s3:PutObject`, …). Its secret is everybody's. */
+  addKey(accessKey: string, allowed: readonly string[]): void {
+    this.#callers.set(accessKey, callerOf(allowed));
+  }
+
+  knows(accessKey: string): boolean {
+    return this.#callers.has(accessKey);
+  }
+
+  makeBucket(name: string, options: FakeBucketOptions = {}): FakeBucket {
+    const bucket = new FakeBucket(() => this.now(), options);
     this.buckets.set(name, bucket);
     return bucket;
   }
@@ -83,6 +115,7 @@ export class FakeS3 implements AsyncDisposable {
 
   async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
     message.on('error', () => undefined);
+    response.setHeader('date', this.now().toUTCString());
     try {
       const request = await readRequest(message);
       const operation = operationOf(request);
@@ -96,9 +129,9 @@ export class FakeS3 implements AsyncDisposable {
 
   #reply(request: S3Request, operation: Operation | undefined): S3Reply {
     try {
-      checkSignature(request, this);
+      const caller = this.#callers.get(checkSignature(request, this)) ?? callerOf([]);
       if (operation === undefined) throw refuse(501, 'NotImplemented');
-      return respond(this, operation, request);
+      return respond(this, operation, request, caller);
     } catch (error) {
       if (error instanceof Refusal) return error.reply;
       throw error;
