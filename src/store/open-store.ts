@@ -58,7 +58,7 @@ export async function openStore(
   policy: RetryPolicy,
   options: OpenOptions = {},
 ): Promise<Store> {
-  const store = readOldest(withRetry(await backend(settings, policy), policy), options);
+  const store = readOldest(withRetry(await backend(settings, policy, options), policy), options);
   return options.lock === undefined ? store : withLocks(store, options.lock);
 }
 
@@ -69,7 +69,7 @@ function readOldest(store: Store, options: OpenOptions): Store {
   return options.asOf === undefined ? store : storeAsOf(store, options.asOf);
 }
 
-async function backend(settings: StoreSettings, policy: RetryPolicy): Promise<Store> {
+async function backend(settings: StoreSettings, policy: RetryPolicy, { lockMemory }: OpenOptions): Promise<Store> {
   switch (settings.scheme) {
     case 'file': {
       const { fileStore } = await import('./file.ts');
@@ -77,7 +77,7 @@ async function backend(settings: StoreSettings, policy: RetryPolicy): Promise<St
     }
     case 's3': {
       const { s3Store } = await import('./s3.ts');
-      return s3Store({ ...settings, policy });
+      return s3Store({ ...settings, policy, lockMemory });
     }
     case 'gs': {
       const { gcsStore } = await import('./gcs.ts');

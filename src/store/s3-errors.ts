@@ -2,7 +2,7 @@
  * What an answer of S3, or none, means to us. Codes are Amazon's (API reference, "Error responses"); what other servers say beside
  * them falls back on the HTTP status. Anything not known to pass is an answer that repeating cannot mend.
  */
-import { reasonOf, systemCode, WalholdError, type ErrorCode } from '../base/errors.ts';
+import { hasCode, reasonOf, systemCode, WalholdError, type ErrorCode } from '../base/errors.ts';
 
 /** The parts of a refusal that decisions are made from. Empty code: the body did not say (HEAD has none). */
 export interface S3Answer {
@@ -154,4 +154,12 @@ export function hidden(what: string, cause: unknown): WalholdError {
     hint: 'Find out who deleted it; the object is still there as an older version.',
     cause,
   });
+}
+
+/** The same refusal, with the right that is asked for by name: for calls that need one of their own. Other failures as they are. */
+export function lacking(error: unknown, right: string): unknown {
+  if (!hasCode(error, 'denied') || answerOf(error)?.code !== 'AccessDenied') return error;
+  const { code, message, detail, cause } = error;
+  const hint = `Allow these credentials ${right}.`;
+  return new WalholdError(code, message, { hint, cause, ...(detail === undefined ? {} : { detail }) });
 }

@@ -58,19 +58,20 @@ function listPage(
 function entriesOf(page: ListObjectsV2CommandOutput, place: S3Place): ListEntry[] {
   const entries: ListEntry[] = [];
   for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
-    const key = place.ownKey(decoded(Key, page));
+    const key = place.ownKey(decoded(Key, page.EncodingType));
     if (key === undefined || !isObjectKey(key) || Size === undefined || LastModified === undefined) continue;
     entries.push({ kind: 'object', key, bytes: Size, storedAt: LastModified, tag: tagOf(ETag, Size, LastModified) });
   }
   for (const { Prefix } of page.CommonPrefixes ?? []) {
-    const prefix = place.ownKey(decoded(Prefix, page));
+    const prefix = place.ownKey(decoded(Prefix, page.EncodingType));
     if (prefix?.endsWith('/') === true && isObjectKey(prefix.slice(0, -1))) entries.push({ kind: 'directory', prefix });
   }
   return entries.sort((a, b) => (nameOfEntry(a) < nameOfEntry(b) ? -1 : 1));
 }
 
-function decoded(name: string | undefined, page: ListObjectsV2CommandOutput): string {
-  if (name === undefined || page.EncodingType !== 'url') return name ?? '';
+/** Empty for a name that cannot be read: it is none of ours. */
+export function decoded(name: string | undefined, encoding: string | undefined): string {
+  if (name === undefined || encoding !== 'url') return name ?? '';
   try {
     return decodeURIComponent(name.replaceAll('+', ' '));
   } catch {
@@ -78,7 +79,7 @@ function decoded(name: string | undefined, page: ListObjectsV2CommandOutput): st
   }
 }
 
-function unordered(place: S3Place, prefix: string, name: string, last: string): WalholdError {
+export function unordered(place: S3Place, prefix: string, name: string, last: string): WalholdError {
   return new WalholdError('store-rejected', `could not list ${place.url}/${prefix}`, {
     detail: `${name} came after ${last}`,
     hint: 'This store does not list in the order of keys (directory buckets do not); use another kind of bucket.',

@@ -9,27 +9,39 @@ import {
 } from '@aws-sdk/client-s3';
 import { addCrc32c, checksumText, parseChecksum } from './checksum.ts';
 import { answerOf, isTaken } from './s3-errors.ts';
+import type { LockAsked } from './s3-lock-ask.ts';
 import { notS3, type S3Place } from './s3-place.ts';
-import { objectHeaders, putObject, type S3ObjectOptions } from './s3-write.ts';
+import { objectHeaders, putObject, type S3ObjectOptions, type Written } from './s3-write.ts';
 
 /** The requests of one stream's upload, each once and unrepeated. */
 export interface MultipartRequests {
   /** `store s3://…`, for messages. */
   what: string;
-  put(bytes: Uint8Array, signal: AbortSignal): Promise<'created' | 'exists'>;
-  begin(signal: AbortSignal): Promise<string>;
+  put(bytes: Uint8Array, signal: AbortSignal): Promise<Written | 'exists'>;
+  begin(signal: AbortSignal): Promise<BegunUpload>;
   part(uploadId: string, number: number, bytes: Uint8Array, signal: AbortSignal): Promise<FinishedPart>;
   /** `conflict`: the upload is dead (409). `gone`: there is no such upload, or no more. */
   complete(
-    uploadId: string,
+    upload: BegunUpload,
     parts: readonly FinishedPart[],
     sum: number,
     signal: AbortSignal,
-  ): Promise<'created' | 'exists' | 'conflict' | 'gone'>;
+  ): Promise<Written | 'exists' | 'conflict' | 'gone'>;
   /** What lies under the key; without a sum where the store does not tell it. `undefined`: absent. */
-  stored(signal: AbortSignal): Promise<{ bytes: number; sum?: number } | undefined>;
+  stored(signal: AbortSignal): Promise<StoredObject | undefined>;
   /** Frees the parts, as well as can be done at once; a lifecycle rule does what this cannot. Never throws. */
   abort(uploadId: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface BegunUpload {
+  id: string;
+  lock: LockAsked | undefined;
+}
+
+export interface StoredObject {
+  bytes: number;
+  sum?: number;
+  version: string | undefined;
 }
 
 export interface FinishedPart {
@@ -59,20 +71,26 @@ export class S3Multipart implements MultipartRequests {
     this.options = options;
   }
 
-  put(bytes: Uint8Array, signal: AbortSignal): Promise<'created' | 'exists'> {
+  put(bytes: Uint8Array, signal: AbortSignal): Promise<Written | 'exists'> {
     return putObject(this.client, this.place, this.key, bytes, { ...this.options, signal });
   }
 
-  async begin(signal: AbortSignal): Promise<string> {
+  async begin(signal: AbortSignal): Promise<BegunUpload> {
+    const lock = this.options.lock?.now();
     const command = new CreateMultipartUploadCommand({
       ...this.object,
-      ...objectHeaders(this.options),
+      ...objectHeaders(this.options, lock),
       ChecksumAlgorithm: 'CRC32C',
       ChecksumType: 'FULL_OBJECT',
     });
-    const begun = await this.ask(signal, (once) => this.client.send(command, once));
-    if (begun.UploadId === undefined) throw notS3(this.what, 'upload id');
-    return begun.UploadId;
+    try {
+      const begun = await this.ask(signal, (once) => this.client.send(command, once));
+      if (begun.UploadId === undefined) throw notS3(this.what, 'upload id');
+      lock?.answered();
+      return { id: begun.UploadId, lock };
+    } catch (error) {
+      throw this.options.lock?.judge(error) ?? error;
+    }
   }
 
   async part(uploadId: string, number: number, bytes: Uint8Array, signal: AbortSignal): Promise<FinishedPart> {
@@ -92,14 +110,14 @@ export class S3Multipart implements MultipartRequests {
   }
 
   async complete(
-    uploadId: string,
+    upload: BegunUpload,
     parts: readonly FinishedPart[],
     sum: number,
     signal: AbortSignal,
-  ): Promise<'created' | 'exists' | 'conflict' | 'gone'> {
+  ): Promise<Written | 'exists' | 'conflict' | 'gone'> {
     const command = new CompleteMultipartUploadCommand({
       ...this.object,
-      UploadId: uploadId,
+      UploadId: upload.id,
       IfNoneMatch: '*',
       ChecksumType: 'FULL_OBJECT',
       ChecksumCRC32C: checksumText(sum),
@@ -108,7 +126,7 @@ export class S3Multipart implements MultipartRequests {
     try {
       const stored = await this.ask(signal, (once) => this.client.send(command, once));
       if (stored.ETag === undefined) throw notS3(this.what, 'ETag');
-      return 'created';
+      return { version: stored.VersionId, lock: upload.lock };
     } catch (error) {
       if (isTaken(error)) return 'exists';
       const code = answerOf(error)?.code;
@@ -118,12 +136,13 @@ export class S3Multipart implements MultipartRequests {
     }
   }
 
-  async stored(signal: AbortSignal): Promise<{ bytes: number; sum?: number } | undefined> {
+  async stored(signal: AbortSignal): Promise<StoredObject | undefined> {
     const command = new HeadObjectCommand({ ...this.object, ChecksumMode: 'ENABLED' });
     try {
       const head = await this.ask(signal, (once) => this.client.send(command, once));
       const sum = parseChecksum(head.ChecksumCRC32C);
-      return { bytes: head.ContentLength ?? -1, ...(sum === undefined ? {} : { sum }) };
+      const known = sum === undefined ? {} : { sum };
+      return { bytes: head.ContentLength ?? -1, version: head.VersionId, ...known };
     } catch (error) {
       if (answerOf(error)?.status === 404) return undefined;
       throw error;

@@ -10,7 +10,8 @@ import { WalholdError } from '../base/errors.ts';
 import { addCrc32c } from './checksum.ts';
 import { PartGatherer, type Part } from './part-gatherer.ts';
 import type { RetryPolicy } from './retry.ts';
-import type { FinishedPart, MultipartRequests } from './s3-multipart.ts';
+import type { BegunUpload, FinishedPart, MultipartRequests } from './s3-multipart.ts';
+import type { Written } from './s3-write.ts';
 
 export interface UploadSettings {
   policy: RetryPolicy;
@@ -19,12 +20,16 @@ export interface UploadSettings {
   partBuffers: number;
 }
 
+/** What became of a stream. `settled`: known by its checksum only, after an answer was lost; its lock was perhaps never ours. */
+export type Uploaded =
+  'exists' | ({ way: 'single' | 'stream'; settled: false } & Written) | { settled: true; version: string | undefined };
+
 export async function uploadStream(
   requests: MultipartRequests,
   settings: UploadSettings,
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-): Promise<'created' | 'exists'> {
+): Promise<Uploaded> {
   const { policy, partBytes, partBuffers } = settings;
   const gatherer = new PartGatherer(chunks, partBytes, partBuffers);
   try {
@@ -42,9 +47,10 @@ async function putWhole(
   policy: RetryPolicy,
   bytes: Uint8Array,
   signal: AbortSignal,
-): Promise<'created' | 'exists'> {
+): Promise<Uploaded> {
   const { result, tries } = await counted(policy, requests.what, (once) => requests.put(bytes, once), signal);
-  if (result === 'created' || tries === 1) return result;
+  if (result !== 'exists') return { way: 'single', settled: false, ...result };
+  if (tries === 1) return 'exists';
   return settle(requests, policy, { sum: addCrc32c(0, bytes), bytes: bytes.byteLength }, signal);
 }
 
@@ -54,16 +60,16 @@ async function multipart(
   gatherer: PartGatherer,
   first: Part,
   signal: AbortSignal,
-): Promise<'created' | 'exists'> {
-  const uploadId = await policy.run(requests.what, (once) => requests.begin(once), { signal });
-  let settled = false;
+): Promise<Uploaded> {
+  const upload = await policy.run(requests.what, (once) => requests.begin(once), { signal });
+  let isOver = false;
   try {
-    const whole = await sendParts(requests, policy, uploadId, gatherer, first, signal);
-    const result = await complete(requests, policy, uploadId, whole, signal);
-    settled = result === 'created';
+    const whole = await sendParts(requests, policy, upload.id, gatherer, first, signal);
+    const result = await complete(requests, policy, upload, whole, signal);
+    isOver = result !== 'exists';
     return result;
   } finally {
-    if (!settled) await requests.abort(uploadId, signal);
+    if (!isOver) await requests.abort(upload.id, signal);
   }
 }
 
@@ -129,14 +135,15 @@ function track(sending: Set<Promise<void>>, one: Promise<void>): void {
 async function complete(
   requests: MultipartRequests,
   policy: RetryPolicy,
-  uploadId: string,
+  upload: BegunUpload,
   whole: Whole,
   signal: AbortSignal,
-): Promise<'created' | 'exists'> {
+): Promise<Uploaded> {
   const send = (once: AbortSignal): ReturnType<MultipartRequests['complete']> =>
-    requests.complete(uploadId, whole.parts, whole.sum, once);
+    requests.complete(upload, whole.parts, whole.sum, once);
   const { result, tries } = await counted(policy, requests.what, send, signal);
-  if (result === 'created' || (result === 'exists' && tries === 1)) return result;
+  if (typeof result === 'object') return { way: 'stream', settled: false, ...result };
+  if (result === 'exists' && tries === 1) return 'exists';
   if (result !== 'conflict' && tries > 1) return settle(requests, policy, whole, signal);
   throw new WalholdError('unreachable', `could not ${requests.what}`, {
     detail: result === 'conflict' ? 'another request for the same name came in between' : 'the upload is gone',
@@ -169,7 +176,7 @@ async function settle(
   policy: RetryPolicy,
   sent: { sum: number; bytes: number },
   signal: AbortSignal,
-): Promise<'created' | 'exists'> {
+): Promise<Uploaded> {
   const found = await policy.run(requests.what, (once) => requests.stored(once), { signal });
   if (found === undefined) {
     throw new WalholdError('unreachable', `could not ${requests.what}`, {
@@ -177,5 +184,6 @@ async function settle(
       hint: 'Start over.',
     });
   }
-  return found.bytes === sent.bytes && found.sum === sent.sum ? 'created' : 'exists';
+  const isOurs = found.bytes === sent.bytes && found.sum === sent.sum;
+  return isOurs ? { settled: true, version: found.version } : 'exists';
 }

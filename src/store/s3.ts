@@ -5,18 +5,21 @@
  * Memory of a stream being created: `partBuffers` × `partBytes`, 48 MiB unless set otherwise, doubled for every 2,000 parts of one
  * object.
  */
-import { WalholdError } from '../base/errors.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
 import type { S3Settings } from './open-store.ts';
 import { requireKeyPrefix, requireObjectKey } from './object-key.ts';
 import type { RetryPolicy } from './retry.ts';
+import { S3Advice } from './s3-advice.ts';
 import { s3Client, type S3Credentials } from './s3-client.ts';
+import { S3Clock } from './s3-clock.ts';
 import { listS3 } from './s3-list.ts';
-import { S3Multipart } from './s3-multipart.ts';
+import { S3Locks } from './s3-locks.ts';
 import { s3Place } from './s3-place.ts';
+import { S3Probe } from './s3-probe.ts';
 import { s3Reader } from './s3-read.ts';
-import { uploadStream } from './s3-upload.ts';
-import { putObject } from './s3-write.ts';
-import type { Store } from './store.ts';
+import { listVersions } from './s3-versions.ts';
+import { S3Writer } from './s3-writer.ts';
+import type { LockMemory, Store } from './store.ts';
 
 export interface S3StoreSettings extends Omit<S3Settings, 'scheme'> {
   /** Repeats the parts of a stream, and says how long one request may take. Everything else is tried once. */
@@ -27,25 +30,31 @@ export interface S3StoreSettings extends Omit<S3Settings, 'scheme'> {
   partBuffers?: number;
   /** In place of the SDK's chain. */
   credentials?: S3Credentials;
+  /** What earlier calls saw of locks here; in its absence each store finds out for itself. */
+  lockMemory?: LockMemory | undefined;
+  clock?: Clock;
 }
 
 /** Loads credentials and region lazily, asks the bucket nothing. Throws `config` for settings that cannot work. */
 export async function s3Store(settings: S3StoreSettings): Promise<Store> {
-  const { policy, partBytes = 16 * 1024 * 1024, partBuffers = 3 } = settings;
+  const { policy, clock = systemClock } = settings;
   const client = await s3Client({ ...settings, requestTimeoutMs: policy.requestTimeoutMs });
   const place = s3Place(settings.bucket, settings.prefix, policy.requestTimeoutMs);
-  const reader = s3Reader(client, place, policy.requestTimeoutMs);
-  return {
+  const storeClock = new S3Clock(clock);
+  storeClock.watch(client);
+  const reader = s3Reader(client, place, storeClock, policy.requestTimeoutMs);
+  const advice = new S3Advice(settings);
+  const reading: Omit<Store, 'create' | 'probe'> = {
     url: place.url,
 
-    async stat(key, { signal }) {
+    async stat(key, options) {
       requireObjectKey(key);
-      return reader.stat(key, signal);
+      return reader.stat(key, options);
     },
 
-    async open(key, { signal, range }) {
+    async open(key, options) {
       requireObjectKey(key);
-      return reader.open(key, range, signal);
+      return reader.open(key, options);
     },
 
     list(prefix, options) {
@@ -53,24 +62,21 @@ export async function s3Store(settings: S3StoreSettings): Promise<Store> {
       return listS3(client, place, prefix, options);
     },
 
-    async create(key, body, { signal, lock }) {
-      requireObjectKey(key);
-      if (lock !== undefined) throw new WalholdError('unsupported', 'locks are not supported by this version');
-      if (body.kind === 'buffer') return putObject(client, place, key, body.bytes, { ...settings, signal });
-      const requests = new S3Multipart(client, place, key, settings);
-      return uploadStream(requests, { policy, partBytes, partBuffers }, body.chunks, signal);
+    versions: {
+      list(prefix, options) {
+        requireKeyPrefix(prefix);
+        return listVersions(client, place, prefix, options);
+      },
     },
+
+    locks: new S3Locks(client, place, { reader, clock: storeClock, advice }),
+    clockSkewMs: () => storeClock.skewMs(),
 
     // eslint-disable-next-line typescript/require-await -- other stores have to wait
     async close() {
       client.destroy();
     },
-
-    probe: {
-      async createWithWrongChecksum(key, bytes, { signal }) {
-        requireObjectKey(key);
-        return putObject(client, place, key, bytes, { ...settings, signal, sum: 0xbad });
-      },
-    },
   };
+  const writer = new S3Writer(client, place, reading, { clock: storeClock, advice, settings });
+  return { ...reading, create: writer.create, probe: new S3Probe(client, place, reader, settings) };
 }

@@ -100,7 +100,7 @@ export interface ObjectInfo {
   tag: string;
   /** The version's identifier, where the store keeps versions and the answer names it. */
   version?: string;
-  /** Absent: this answer does not say (S3 lists without locks). */
+  /** Absent: this answer does not say (S3 lists without locks). Its `hold` may be hidden from these credentials; `look` tells. */
   protection?: Protection;
 }
 
@@ -194,22 +194,24 @@ export interface LockRequest {
 export interface StoreLocks {
   /**
    * What protects a version (the current one, unless named). `undefined`: proven absent. Throws `denied` when these credentials may
-   * not be told: never "none" instead.
+   * not be told: never "none" instead. With `retentionOnly` holds are not asked for, and `hold` says nothing.
    */
-  look(key: string, options: ReadOptions): Promise<Protection | undefined>;
+  look(key: string, options: ReadOptions & { retentionOnly?: boolean }): Promise<Protection | undefined>;
   /**
    * Lengthens the retention of a version to `until`, in `mode`; a retention that is as long and as strict stays as it is. Resolves
-   * to what holds afterwards, as the store says. Throws `unlocked` where it does not hold.
+   * to what holds afterwards, as the store says. Throws `unlocked` where it does not hold, `not-found` where nothing is.
    */
   retain(
     key: string,
     retention: { mode: 'governance' | 'compliance'; until: Date },
     options: ReadOptions,
   ): Promise<Retention>;
-  /** Sets or lifts a legal hold. */
+  /** Sets or lifts a legal hold. Throws `not-found` where nothing is. */
   hold(key: string, on: boolean, options: ReadOptions): Promise<void>;
   /** What the bucket (the file system) says of itself, as far as these credentials may see. */
   bucket(options: CallOptions): Promise<BucketProtection>;
+  /** Why an object may lack this lock, as far as the bucket tells, and the command that mends it. Throws nothing but the signal's reason. */
+  mend?(lock: LockRequest, options: CallOptions): Promise<{ detail: string; hint: string }>;
 }
 
 /** Each field: `undefined` where it may not be seen; `why` then says so. */

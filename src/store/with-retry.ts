@@ -73,6 +73,7 @@ function retriedLocks(url: string, locks: StoreLocks, policy: RetryPolicy): Stor
         (signal) => locks.hold(key, on, { ...options, signal }),
         options,
       ),
+    ...(locks.mend === undefined ? {} : { mend: locks.mend.bind(locks) }),
     bucket: (options) =>
       policy.run(`ask how ${url} protects its objects`, (signal) => locks.bucket({ ...options, signal }), options),
   };
