@@ -6,18 +6,18 @@ import { createDurably, syncDirectory } from '../base/durable.ts';
 import { systemCode, WalholdError } from '../base/errors.ts';
 import { abortable } from './abortable.ts';
 import { fileStoreError, requireRoot, saysAbsent } from './file-errors.ts';
-import type { Body } from './store.ts';
+import { FILE_MODE, retainFile, unlocked, wholeSeconds } from './file-retention.ts';
+import type { Body, CreateOptions, LockRequest } from './store.ts';
 
-const FILE_MODE = 0o440;
 const DIRECTORY_MODE = 0o750;
 /** Unfinished files: hidden from listings, on the repository's own filesystem so that they can be linked into place. */
-const TEMPORARY_DIRECTORY = '.walhold-tmp';
+export const TEMPORARY_DIRECTORY = '.walhold-tmp';
 /** A writer alive writes; what has not been written for a day belongs to nobody. */
 const LEFTOVER_MS = 24 * 3600 * 1000;
 
-export type FileCreate = (key: string, body: Body, signal: AbortSignal) => Promise<'created' | 'exists'>;
+export type FileCreate = (key: string, body: Body, options: CreateOptions) => Promise<'created' | 'exists'>;
 
-/** The writing half of a file store. */
+/** The writing half of a file store. A locked file is retained before it becomes visible: `unlocked` leaves nothing. */
 export function fileCreator(root: string, clock: Clock): FileCreate {
   const temporaryDirectory = join(root, TEMPORARY_DIRECTORY);
   /** Directories whose own names are known to be on disk, up to the root. */
@@ -25,7 +25,7 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
   let sweeping = true;
   let owner: Owner | 'whoever writes' | undefined;
 
-  const create = async (path: string, body: Body, signal: AbortSignal): Promise<'created' | 'exists'> => {
+  const create = async (path: string, body: Body, options: CreateOptions): Promise<'created' | 'exists'> => {
     const directory = dirname(path);
     // A file that the server offers again needs neither space nor the right to write.
     const taken = body.kind === 'buffer' && (await lstat(path).catch(() => undefined)) !== undefined;
@@ -36,7 +36,13 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
     if (sweeping) await sweep(temporaryDirectory, clock.now() - LEFTOVER_MS).catch(() => undefined);
     sweeping = false;
     const to = owner;
-    const fill = (handle: FileHandle): Promise<void> => fillFile(handle, body, to, signal);
+    const fill = async (handle: FileHandle): Promise<void> => {
+      await fillFile(handle, body, options.signal);
+      // Some mounts have no owners; the object is as good without.
+      if (to !== 'whoever writes') await handle.chown(to.uid, to.gid).catch(() => undefined);
+      await protect(handle, path, options.lock, clock);
+      options.signal.throwIfAborted();
+    };
     const result = await createDurably(path, fill, { mode: 0o600, temporaryDirectory });
     if (result === 'exists') return await confirm(path);
     await syncAbove(root, directory, durable);
@@ -48,10 +54,12 @@ export function fileCreator(root: string, clock: Clock): FileCreate {
     return 'exists';
   };
 
-  return async (key, body, signal) => {
+  return async (key, body, options) => {
     const path = join(root, key);
+    const { signal } = options;
+    refuseDefaults(path, options.lock);
     try {
-      return await abortable(signal, create(path, body, signal));
+      return await abortable(signal, create(path, body, options));
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (error instanceof SourceFailure) throw error.cause;
@@ -78,18 +86,28 @@ export async function ownerOfNew(root: string): Promise<Owner | undefined> {
   return { uid, gid };
 }
 
-async function fillFile(
-  handle: FileHandle,
-  body: Body,
-  owner: Owner | 'whoever writes',
-  signal: AbortSignal,
-): Promise<void> {
+async function fillFile(handle: FileHandle, body: Body, signal: AbortSignal): Promise<void> {
   if (body.kind === 'buffer') await handle.writeFile(body.bytes);
   else await pour(handle, body.chunks, signal);
-  // Some mounts have no modes, or no owners; the object is as good without.
-  await handle.chmod(FILE_MODE).catch(() => undefined);
-  if (owner !== 'whoever writes') await handle.chown(owner.uid, owner.gid).catch(() => undefined);
-  signal.throwIfAborted();
+}
+
+async function protect(handle: FileHandle, path: string, lock: LockRequest | undefined, clock: Clock): Promise<void> {
+  // Some mounts have no modes; without a lock the object is as good without.
+  if (lock === undefined) await handle.chmod(FILE_MODE).catch(() => undefined);
+  else {
+    const until = wholeSeconds(clock.now() + lock.periodMs);
+    await retainFile(handle, path, until).catch((error: unknown) => {
+      throw error instanceof WalholdError ? error : unlocked(path, 'the filesystem refuses', error);
+    });
+  }
+}
+
+function refuseDefaults(path: string, lock: LockRequest | undefined): void {
+  if (lock?.mode !== 'bucket') return;
+  throw new WalholdError('unlocked', `could not create ${path} with a lock`, {
+    detail: 'a directory has no default that locks its files, as lock_mode = bucket wants it',
+    hint: 'Set lock_mode = governance or compliance, which are the same for files.',
+  });
 }
 
 async function pour(handle: FileHandle, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {

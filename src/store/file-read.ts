@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { WalholdError } from '../base/errors.ts';
+import { systemCode, WalholdError } from '../base/errors.ts';
 import { abortable } from './abortable.ts';
 import { rangeBounds } from './byte-range.ts';
 import { fileStoreError } from './file-errors.ts';
 import { objectInfo } from './file-info.ts';
-import type { ByteRange, OpenedObject } from './store.ts';
+import type { ByteRange, CallOptions, OpenedObject } from './store.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Up to here a reading is done at once: open, fstat, read, close, and no descriptor to forget. */
@@ -13,14 +13,19 @@ const AT_ONCE_BYTES = 256 * 1024;
 /** Not through a symbolic link; and a FIFO that somebody put there must not hang us. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+/** `now` (ms) decides which retention has run out. */
+export interface ReadFileOptions extends CallOptions {
+  range: ByteRange | undefined;
+  now: number;
+}
+
 /** Opens one file of a repository; `undefined` for a directory, which is no object. System errors come as they are. */
 export async function readFileObject(
   path: string,
   key: string,
-  range: ByteRange | undefined,
-  signal: AbortSignal,
+  { signal, range, now }: ReadFileOptions,
 ): Promise<OpenedObject | undefined> {
-  const opening = open(path, FLAGS);
+  const opening = openForReading(path);
   const handle = await abortable(signal, opening).catch((error: unknown) => {
     opening.then((late) => late.close()).catch(() => undefined);
     throw error;
@@ -30,7 +35,7 @@ export async function readFileObject(
     const stats = await abortable(signal, handle.stat({ bigint: true }));
     if (stats.isDirectory()) return undefined;
     if (!stats.isFile()) throw new WalholdError('damaged', `${path} is not a regular file`);
-    const info = objectInfo(key, stats);
+    const info = objectInfo(key, stats, now);
     const { from, to } = rangeBounds(info.bytes, range);
     if (to - from > AT_ONCE_BYTES) {
       keep = true;
@@ -40,6 +45,16 @@ export async function readFileObject(
     return { info, chunks: once(bytes) };
   } finally {
     if (!keep) handle.close().catch(() => undefined);
+  }
+}
+
+/** Leaves the access time alone, which says how long the file is retained, as far as this user may. */
+async function openForReading(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, FLAGS | constants.O_NOATIME);
+  } catch (error) {
+    if (systemCode(error) !== 'EPERM') throw error;
+    return open(path, FLAGS);
   }
 }
 

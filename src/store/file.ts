@@ -3,7 +3,8 @@
  * finds it missing (`store-gone`), since an unmounted share looks just so.
  *
  * Files get mode 0440 and directories 0750 whatever the umask is (the server's own would lock out every other reader): walhold
- * itself never changes a file again, and accidents need a chmod first. It is no protection from the user who owns them.
+ * itself never changes a file again, and accidents need a chmod first. It is no protection from the user who owns them. With a lock
+ * the access time says until when (`file-retention.ts`).
  */
 import { lstat, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -16,6 +17,7 @@ import { fileCreator } from './file-create.ts';
 import { fileStoreError, requireRoot, saysAbsent } from './file-errors.ts';
 import { objectInfo } from './file-info.ts';
 import { listFiles } from './file-list.ts';
+import { fileLocks } from './file-locks.ts';
 import { readFileObject } from './file-read.ts';
 import { requireKeyPrefix, requireObjectKey } from './object-key.ts';
 import type { Store } from './store.ts';
@@ -47,7 +49,7 @@ export function fileStore(settings: FileStoreSettings): Store {
       try {
         const stats = await abortable(signal, lstat(path, { bigint: true }));
         if (stats.isDirectory()) return undefined;
-        if (stats.isFile()) return objectInfo(key, stats);
+        if (stats.isFile()) return objectInfo(key, stats, clock.now());
       } catch (error) {
         return orAbsent(`could not look at ${path}`, error, signal);
       }
@@ -58,7 +60,7 @@ export function fileStore(settings: FileStoreSettings): Store {
       requireObjectKey(key);
       const path = join(root, key);
       try {
-        return await readFileObject(path, key, range, signal);
+        return await readFileObject(path, key, { signal, range, now: clock.now() });
       } catch (error) {
         return orAbsent(`could not open ${path}`, error, signal);
       }
@@ -66,15 +68,15 @@ export function fileStore(settings: FileStoreSettings): Store {
 
     list(prefix, options) {
       requireKeyPrefix(prefix);
-      return listFiles(root, prefix, options);
+      return listFiles(root, prefix, { ...options, now: clock.now() });
     },
 
     async create(key, body, options) {
       requireObjectKey(key);
-      if (options.lock !== undefined)
-        throw new WalholdError('unsupported', 'locks on files are not supported by this version');
-      return create(key, body, options.signal);
+      return create(key, body, options);
     },
+
+    locks: fileLocks(root, clock),
 
     close: () => Promise.resolve(),
   };

@@ -13,11 +13,15 @@ vi.mock(import('node:fs/promises'), async (original) => {
     calls.read.push(path);
     return real.readdir(path, options as never);
   }) as unknown as typeof real.readdir;
-  const lstat = ((path: string, options: object) => {
+  return { ...real, readdir };
+});
+vi.mock(import('node:fs'), async (original) => {
+  const real = await original();
+  const lstat = ((path: string, options: object, done: () => void) => {
     calls.looked.push(path);
-    return real.lstat(path, options);
+    real.lstat(path, options, done);
   }) as unknown as typeof real.lstat;
-  return { ...real, readdir, lstat };
+  return { ...real, lstat };
 });
 
 let root = '';
