@@ -97,6 +97,7 @@ function repositoryOf(number: number, settings: Settings): RepositoryConfig | un
     });
   }
   const place = parseRepositoryUrl(url.value, `${name} (${placeOf(url)})`);
+  if (place.scheme === 'file' && url.source.kind !== 'flag') refuseBucketLock(own);
   return { number, url: url.value, store: storeOf(place, own), lock: lockOf(own), retention: retentionOf(own) };
 }
 
@@ -131,6 +132,16 @@ function storeOf(place: RepositoryPlace, own: OwnSettings): StoreSettings {
 
 function set<K extends string>(key: K, value: string | undefined): Partial<Record<K, string>> {
   return value === undefined ? {} : ({ [key]: value } as Record<K, string>);
+}
+
+/** A flag that names a directory in place of the file's bucket may well be there to read it. */
+function refuseBucketLock(own: OwnSettings): void {
+  const mode = own.name('lock_mode');
+  if (own.text('lock_mode') !== 'bucket') return;
+  throw new WalholdError('config', `${mode} = bucket needs a bucket`, {
+    detail: 'a directory has no default that locks its files',
+    hint: `Set ${mode} = governance or compliance, which are the same for files.`,
+  });
 }
 
 function lockOf(own: OwnSettings): LockPolicy | undefined {

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ensureRoot, fileStore } from '../../src/store/file.ts';
 import type { Body } from '../../src/store/store.ts';
 import { bytesOf, collected, patternBytes, pieces } from '../support/bytes.ts';
+import { mount, noMount, unmount } from '../support/mount.ts';
 
 const { signal } = new AbortController();
 const WRITER = new URL('../support/file-writer.ts', import.meta.url).pathname;
@@ -57,21 +58,6 @@ async function writeAndKill(root: string, objects: number, laterMs: number): Pro
   return said;
 }
 
-/** Why no filesystem of its own can be had here, or `undefined`. */
-const noMount = ((): string | undefined => {
-  if (process.getuid?.() !== 0) return 'mounting needs root';
-  const probe = join(tmpdir(), `walhold-mount-probe-${process.pid}`);
-  try {
-    execFileSync('mkdir', [probe]);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', probe], { stdio: 'ignore' });
-    execFileSync('umount', [probe]);
-    return undefined;
-  } catch {
-    return 'mount(8) is not allowed here';
-  } finally {
-    execFileSync('rmdir', [probe]);
-  }
-})();
 if (noMount !== undefined) process.stderr.write(`skipped: full, read-only and unmounted filesystems: ${noMount}\n`);
 
 describe.skipIf(noMount !== undefined)('a filesystem', () => {
@@ -81,11 +67,11 @@ describe.skipIf(noMount !== undefined)('a filesystem', () => {
     mountPoint = join(place, 'mount');
     root = join(mountPoint, 'repository');
     await mkdir(mountPoint);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mountPoint]);
+    mount('tmpfs', mountPoint, 'size=1m');
     await ensureRoot(root);
   });
   afterEach(() => {
-    execFileSync('sh', ['-c', 'umount "$0" 2>/dev/null || true', mountPoint]);
+    unmount(mountPoint);
   });
 
   it('that is full fails a create, leaves nothing and takes smaller ones', async () => {
@@ -117,7 +103,7 @@ describe.skipIf(noMount !== undefined)('a filesystem', () => {
 
   it('that is unmounted is gone, and back when it is mounted again', async () => {
     const store = fileStore({ root });
-    execFileSync('umount', [mountPoint]);
+    unmount(mountPoint);
     await expect(store.stat('k', { signal })).rejects.toMatchObject({ code: 'store-gone' });
     await expect(store.create('k', small, { signal })).rejects.toMatchObject({ code: 'store-gone' });
     await expect(collected(store.list('', { signal }))).rejects.toMatchObject({ code: 'store-gone' });
@@ -127,12 +113,12 @@ describe.skipIf(noMount !== undefined)('a filesystem', () => {
 
   it('of which a part is another one refuses to hold a repository', async () => {
     await mkdir(join(root, 'wal'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', join(root, 'wal')]);
+    mount('tmpfs', join(root, 'wal'), 'size=1m');
     try {
       const creating = fileStore({ root }).create('wal/k', small, { signal });
       await expect(creating).rejects.toMatchObject({ code: 'store-rejected' });
     } finally {
-      execFileSync('umount', [join(root, 'wal')]);
+      unmount(join(root, 'wal'));
     }
   });
 });

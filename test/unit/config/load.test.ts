@@ -55,6 +55,11 @@ describe('settings', () => {
     expect(second?.store).toEqual({ scheme: 'gs', bucket: 'bbb', prefix: 'x', endpoint: 'http://127.0.0.1:9' });
   });
 
+  it('let a flag name a directory in place of a bucket with locks of its own', () => {
+    const file = "repo = 's3://bbb'\ns3_region = 'x'\nlock_mode = bucket\nlock_period = 7d";
+    expect(load(file, ['--repo', 'file:///a']).config.repositories[0].lock).toMatchObject({ mode: 'bucket' });
+  });
+
   it('of another kind of store stand idle, so that a flag can name a directory in place of a bucket', () => {
     const { config } = load("repo = 's3://bbb'\ns3_region = 'x'\ns3_path_style = on", ['--repo', 'file:///a']);
     expect(config.repositories[0].store).toEqual({ scheme: 'file', path: '/a' });
@@ -133,6 +138,13 @@ describe('a wrong setting is one error that names its place', () => {
       [],
       {},
       /lock_period is longer than lock_max/,
+    ],
+    [
+      "a bucket's lock of a directory",
+      `${good}lock_mode = bucket\nlock_period = 7d`,
+      [],
+      {},
+      /lock_mode = bucket needs a bucket/,
     ],
     ['encryption', `${good}age_recipients = 'age1x'`, [], {}, /age_recipients is not supported by this version/],
     ['a file that nothing writes', `${good}metrics_file = '/m'`, [], {}, /metrics_file is not supported/],
