@@ -67,12 +67,14 @@ async function* entries(
 ): AsyncGenerator<Entry> {
   let left = options.limit ?? Infinity;
   let last = '';
-  for (let token: string | undefined; left > 0;) {
-    const page = await listPage(client, place, prefix, { ...options, limit: left, versions }, token);
+  // The generations of the last name are all of them: it is whole when another name shows.
+  for (let token: string | undefined; left > 0 || versions;) {
+    const page = await listPage(client, place, prefix, { ...options, limit: Math.max(1, left), versions }, token);
     for (const entry of entriesOf(page, place)) {
       const name = nameOfEntry(entry);
       if (!name.startsWith(prefix) || !sortsAfter(entry, options.after)) continue;
       if (name < last) throw unordered(place, prefix, name, last);
+      if (left <= 0 && name !== last) return;
       last = name;
       yield entry;
       left -= 1;

@@ -1,12 +1,5 @@
 import { nameHistories, type NameHistory, type NameVersion } from './name-history.ts';
-import {
-  MOST_VERSIONS,
-  type CallOptions,
-  type ListOptions,
-  type StoreVersions,
-  type Stranger,
-  type VersionEntry,
-} from './store.ts';
+import { type CallOptions, type ListOptions, type StoreVersions, type Stranger, type VersionEntry } from './store.ts';
 
 export interface LookupSettings {
   asOf: Date | undefined;
@@ -26,8 +19,11 @@ export interface VersionLookup {
   forget(key: string): void;
 }
 
-/** One page of a store: a log's 256 segments with their labels, and their versions as far as there are a few. */
-const AHEAD = 1000;
+/**
+ * A page of a store, less the entry that shows that the last name is whole: a log's 256 segments with their labels, and their versions
+ * as far as there are a few.
+ */
+const PAGE = 999;
 /** About 2 MB; the directories of a few readers. */
 const MOST_REMEMBERED = 4096;
 const MOST_TOLD = 10_000;
@@ -59,7 +55,7 @@ export function versionLookup(versions: StoreVersions, { asOf, onStranger }: Loo
     },
 
     async history(key, { signal }) {
-      for await (const one of judged(versions.list(key, { signal, limit: MOST_VERSIONS }))) {
+      for await (const one of judged(versions.list(key, { signal, limit: PAGE }))) {
         return one.kind === 'name' && one.key === key ? one : undefined;
       }
       return undefined;
@@ -67,7 +63,7 @@ export function versionLookup(versions: StoreVersions, { asOf, onStranger }: Loo
 
     async historyAhead(key, { signal }) {
       const directory = key.slice(0, key.lastIndexOf('/') + 1);
-      const options = { signal, after: justBefore(key), delimited: true, limit: AHEAD };
+      const options = { signal, after: justBefore(key), delimited: true, limit: PAGE };
       let found: NameHistory | undefined;
       for await (const one of judged(versions.list(directory, options))) {
         if (one.kind === 'directory') continue;
