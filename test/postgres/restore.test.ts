@@ -285,6 +285,8 @@ async function promotedWithPartial(): Promise<Promoted> {
   await archiveEverything(primary);
   const next = stack.use(await makeStandby(primary, { name: 'next', streaming: true }));
   await next.start();
+  // The copy has ended segments. The primary must have archived them before it dies: the next one does that only at some checkpoint.
+  await archiveEverything(primary);
   await primary.query('insert into t select generate_series(1, 500)');
   const rows = await primary.value<number>('select count(*)::int from t');
   const lsn = await primary.value<string>('select pg_current_wal_insert_lsn()::text');
