@@ -4,6 +4,7 @@
  *
  * - `usage`, `config`, `unsupported`: the call or the settings are wrong; nothing was tried.
  * - `unreachable`: a store did not answer, or answered "later" (time-outs, refused connections, 5xx, throttling). Worth repeating.
+ * - `upload-lost`: a store has dropped what it was sent of a stream, and holds nothing of it: only the whole can be sent again.
  * - `denied`: a store answered that these credentials may not.
  * - `store-rejected`: a store answered with a refusal that repeating cannot mend (no such bucket, wrong region, bad request).
  * - `store-gone`: the repository's directory or its identity is missing: neither empty nor absent.
@@ -25,6 +26,7 @@ export type ErrorCode =
   | 'config'
   | 'unsupported'
   | 'unreachable'
+  | 'upload-lost'
   | 'denied'
   | 'store-rejected'
   | 'store-gone'

@@ -10,26 +10,49 @@ import { partKey, type BackupId } from '../repository/layout.ts';
 import { PartWriter } from '../repository/part-writer.ts';
 import { openStore } from '../store/open-store.ts';
 import { retryPolicy } from '../store/retry.ts';
+import { sentAgain } from '../store/send-again.ts';
 import type { Store } from '../store/store.ts';
 import { FrameWriter } from '../stream/zstd.ts';
 import { FileCopier } from './backup/file-copier.ts';
 import { plainError } from './backup/plain-error.ts';
 import { SharedCounters } from './backup/shared-counters.ts';
-import type { CopyUnit, FinishedPart, FromThread, ThreadInput, ToThread } from './backup/thread-protocol.ts';
+import type {
+  CopiedUnit,
+  CopyUnit,
+  FinishedPart,
+  FromThread,
+  ThreadInput,
+  ToThread,
+} from './backup/thread-protocol.ts';
+
+/** A part and what goes into it, so that it can be made again. */
+interface Part {
+  number: number;
+  writer: PartWriter;
+  units: CopyUnit[];
+  copied: CopiedUnit[];
+}
+
+type Stored = Omit<FinishedPart, 'part'>;
 
 class CopyThread {
   readonly #input: ThreadInput;
   readonly #stores: readonly Store[];
+  readonly #say: (message: FromThread) => void;
   readonly #counters: SharedCounters;
   readonly #frames: FrameWriter;
   readonly #copier: FileCopier;
   readonly #stop = new AbortController();
-  #open: { writer: PartWriter; part: number } | undefined;
-  readonly #ended: { writer: PartWriter; durable: Promise<FinishedPart> }[] = [];
+  #open: Part | undefined;
+  /** Written to its end, and on its way; never more than one. */
+  #sending: { part: Part; durable: Promise<Stored> } | undefined;
+  /** Of all parts that are not settled. */
+  readonly #writers = new Set<PartWriter>();
 
-  constructor(input: ThreadInput, stores: readonly Store[]) {
+  constructor(input: ThreadInput, stores: readonly Store[], say: (message: FromThread) => void) {
     this.#input = input;
     this.#stores = stores;
+    this.#say = say;
     this.#counters = new SharedCounters(input.counters);
     this.#frames = new FrameWriter(input.level);
     const { dataDirectory, pages } = input;
@@ -45,35 +68,34 @@ class CopyThread {
     });
   }
 
-  async copy(unit: CopyUnit): Promise<FromThread> {
-    this.#open ??= this.#begin();
-    const { writer, part } = this.#open;
-    const copied = await this.#copier.copy(unit, writer, part);
+  async copy(unit: CopyUnit): Promise<void> {
+    this.#open ??= this.#begin(this.#counters.nextPart());
+    const { writer } = this.#open;
+    await this.#copyInto(this.#open, unit);
     if (writer.plainBytes >= this.#input.partBytes) await this.#end();
-    return { kind: 'copied', copied };
+    this.#say({ kind: 'copied' });
   }
 
   async finish(): Promise<FromThread> {
     await this.#end();
-    return { kind: 'finished', parts: await Promise.all(this.#ended.map(({ durable }) => durable)) };
+    await this.#settle();
+    return { kind: 'finished' };
   }
 
   /** Whatever runs fails with this reason, and nothing more becomes visible. */
   abort(reason: unknown): void {
     this.#stop.abort(reason);
-    this.#open?.writer.abort(reason);
-    for (const { writer } of this.#ended) writer.abort(reason);
+    for (const writer of this.#writers) writer.abort(reason);
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#ended.map(({ durable }) => durable), this.#open?.writer.durable()]);
+    await Promise.allSettled([...this.#writers].map((writer) => writer.durable()));
     await Promise.all(this.#stores.map((store) => store.close()));
   }
 
-  #begin(): { writer: PartWriter; part: number } {
+  #begin(number: number): Part {
     const { backupId, systemId, by } = this.#input;
-    const part = this.#counters.nextPart();
-    const key = partKey(backupId as BackupId, part);
+    const key = partKey(backupId as BackupId, number);
     const about = {
       kind: 'backup-part' as const,
       name: key.slice(key.indexOf('/') + 1),
@@ -82,19 +104,52 @@ class CopyThread {
       at: new Date(systemClock.now()).toISOString(),
     };
     const target = { key, about, stores: this.#stores, signal: this.#stop.signal };
-    return { writer: new PartWriter(target, this.#frames), part };
+    const writer = new PartWriter(target, this.#frames);
+    this.#writers.add(writer);
+    return { number, writer, units: [], copied: [] };
+  }
+
+  async #copyInto(part: Part, unit: CopyUnit): Promise<void> {
+    part.units.push(unit);
+    part.copied.push(await this.#copier.copy(unit, part.writer, part.number));
   }
 
   /** The next part begins while this one is still on its way; more than one on its way there never is. */
   async #end(): Promise<void> {
     if (this.#open === undefined) return;
-    const { writer, part } = this.#open;
-    await this.#ended.at(-1)?.durable;
-    const stored = writer.end();
+    await this.#settle();
+    void this.#send(this.#open);
     this.#open = undefined;
-    const durable = writer.durable().then(() => ({ part, ...stored }));
+  }
+
+  #send(part: Part): Promise<Stored> {
+    const stored = part.writer.end();
+    const durable = part.writer.durable().then(() => stored);
     durable.catch(() => undefined);
-    this.#ended.push({ writer, durable });
+    this.#sending = { part, durable };
+    return durable;
+  }
+
+  /** Waits for the part that is on its way; between units, when the codec and the copier are free to make it again. */
+  async #settle(): Promise<void> {
+    if (this.#sending === undefined) return;
+    let { part } = this.#sending;
+    const stored = await sentAgain(this.#sending.durable, async () => {
+      part = await this.#makeAgain(part);
+      return this.#send(part);
+    });
+    this.#sending = undefined;
+    this.#writers.delete(part.writer);
+    this.#say({ kind: 'stored', part: { part: part.number, ...stored }, copied: part.copied });
+  }
+
+  /** From the files as they are now: any reading of them within the backup is as good as the first. */
+  async #makeAgain({ number, writer, units, copied }: Part): Promise<Part> {
+    this.#writers.delete(writer);
+    this.#counters.addBytes(-fileBytes(copied));
+    const part = this.#begin(number);
+    for (const unit of units) await this.#copyInto(part, unit);
+    return part;
   }
 
   async #advanced(bytes: number): Promise<void> {
@@ -106,6 +161,10 @@ class CopyThread {
   }
 }
 
+function fileBytes(copied: readonly CopiedUnit[]): number {
+  return copied.flatMap(({ frames }) => frames.flatMap(({ files }) => files)).reduce((sum, { size }) => sum + size, 0);
+}
+
 /** Answers the messages in their order, one at a time. Ends with `finish` or the first failure. */
 async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
   const { requestTimeoutMs, tries } = input;
@@ -113,7 +172,7 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
   const { random } = Math;
   const policy = retryPolicy({ clock: systemClock, random, requestTimeoutMs, tries });
   const stores = await Promise.all(input.repositories.map((settings) => openStore(settings, policy)));
-  const thread = new CopyThread(input, stores);
+  const thread = new CopyThread(input, stores, (message) => port.postMessage(message));
   const { promise: over, resolve: end } = Promise.withResolvers<FromThread>();
   let work: Promise<unknown> = Promise.resolve();
   const fail = (error: unknown): void => {
@@ -123,7 +182,7 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
   port.on('message', (message: ToThread) => {
     switch (message.kind) {
       case 'copy':
-        work = work.then(async () => port.postMessage(await thread.copy(message.unit)));
+        work = work.then(() => thread.copy(message.unit));
         break;
       case 'finish':
         work = work.then(async () => end(await thread.finish()));

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { WalholdError } from '../base/errors.ts';
+import { hasCode, WalholdError } from '../base/errors.ts';
+import { sentAgain } from '../store/send-again.ts';
 import type { Store } from '../store/store.ts';
 import { ChunkQueue } from '../stream/chunk-queue.ts';
 import { crc32c } from '../stream/checksum.ts';
@@ -35,6 +36,8 @@ export class PartWriter {
   #plainBytes = 0;
   #frame = { offset: 0, plainBytes: 0 };
   #failure: { reason: unknown } | undefined;
+  /** All that was sent, once it was. */
+  #whole = { bytes: 0, crc32c: 0 };
 
   /** Begins to write at once. `frames` is free again after `finish`. */
   constructor(target: PartTarget, frames: FrameWriter) {
@@ -43,7 +46,8 @@ export class PartWriter {
     this.#uploads = target.stores.map((store) => {
       const queue = new ChunkQueue();
       const done = store.create(target.key, { kind: 'stream', chunks: queue }, { signal: target.signal });
-      done.catch((reason: unknown) => this.abort(reason));
+      // An upload is lost when all bytes were taken: the others go on, and one of them may make up for it.
+      done.catch((reason: unknown) => hasCode(reason, 'upload-lost') || this.abort(reason));
       return { queue, done };
     });
   }
@@ -103,6 +107,7 @@ export class PartWriter {
     const { sha256, plainBytes: bytes } = record;
     const about = { format: 1 as const, ...this.#target.about };
     const tail = formatTail({ ...about, sha256, bytes, storedBytes: this.#storedBytes, storedCrc32c: this.#crc32c });
+    this.#whole = { bytes: record.storedBytes, crc32c: crc32c(tail, this.#crc32c) };
     for (const { queue } of this.#uploads) {
       queue.push(tail);
       queue.end();
@@ -110,15 +115,54 @@ export class PartWriter {
     return { ...record, lastFrame };
   }
 
-  /** The second half of `finish`. Also after a failure all uploads have ended when this throws. */
+  /**
+   * The second half of `finish`. Also after a failure all uploads have ended when this throws. A store that has lost its upload is
+   * filled from one that holds the object; if none does, this throws `upload-lost`, the key is free everywhere, and the part can be
+   * made again.
+   */
   async durable(): Promise<void> {
     const results = await Promise.allSettled(this.#uploads.map(({ done }) => done));
     this.#throwFailure();
-    const at = results.findIndex((result) => result.status === 'fulfilled' && result.value === 'exists');
-    const taken = this.#target.stores[at];
-    if (taken === undefined) return;
-    throw new WalholdError('conflict', `could not store ${this.#target.key} in ${taken.url}: the name is taken`, {
+    const lost: Store[] = [];
+    let holder: Store | undefined;
+    for (const [index, result] of results.entries()) {
+      const store = this.#target.stores[index] as Store;
+      if (result.status === 'rejected') lost.push(store);
+      else this.#requireCreated(store, result.value);
+      if (result.status === 'fulfilled') holder ??= store;
+    }
+    if (lost.length === 0) return;
+    if (holder === undefined) throw results.find((result) => result.status === 'rejected')?.reason;
+    for (const store of lost) await this.#fill(store, holder);
+  }
+
+  #requireCreated(store: Store, result: 'created' | 'exists'): void {
+    if (result === 'created') return;
+    throw new WalholdError('conflict', `could not store ${this.#target.key} in ${store.url}: the name is taken`, {
       hint: 'Take the backup again: it gets another name.',
+    });
+  }
+
+  async #fill(store: Store, holder: Store): Promise<void> {
+    const { key, signal } = this.#target;
+    const copy = (): Promise<'created' | 'exists'> =>
+      store.create(key, { kind: 'stream', chunks: this.#readBack(holder) }, { signal });
+    this.#requireCreated(store, await sentAgain(copy(), copy));
+  }
+
+  /** The object as it was sent: whatever else comes ends in an error, so that nothing becomes visible. */
+  async *#readBack(holder: Store): AsyncGenerator<Uint8Array> {
+    const { key, signal } = this.#target;
+    const opened = await holder.open(key, { signal });
+    const read = { bytes: 0, crc32c: 0 };
+    for await (const chunk of opened?.chunks ?? []) {
+      read.bytes += chunk.length;
+      read.crc32c = crc32c(chunk, read.crc32c);
+      yield chunk;
+    }
+    if (read.bytes === this.#whole.bytes && read.crc32c === this.#whole.crc32c) return;
+    throw new WalholdError('damaged', `could not trust ${holder.url}/${key}`, {
+      detail: 'it is not what was stored there a moment ago',
     });
   }
 

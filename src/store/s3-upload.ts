@@ -3,8 +3,9 @@
  * few parts on the way at once. Each request is repeated by the policy, from the buffer; the stream is read once.
  *
  * The condition is only judged when the upload is completed, so `exists` can come after all bytes were sent. When the answer to
- * that last request is lost, a repetition finds the name taken or the upload gone: the object's own checksum then says whether it
- * is this one.
+ * that last request is lost, a repetition finds the name taken, the upload gone, or the first try still under way (409): the object's
+ * own checksum then says whether it is this one. A 409 to a first try kills the upload, and with it the parts, which nobody has any
+ * more: `upload-lost`, and whoever can make the stream again sends it from its beginning.
  */
 import { WalholdError } from '../base/errors.ts';
 import { addCrc32c } from './checksum.ts';
@@ -144,9 +145,16 @@ async function complete(
   const { result, tries } = await counted(policy, requests.what, send, signal);
   if (typeof result === 'object') return { way: 'stream', settled: false, ...result };
   if (result === 'exists' && tries === 1) return 'exists';
-  if (result !== 'conflict' && tries > 1) return settle(requests, policy, whole, signal);
-  throw new WalholdError('unreachable', `could not ${requests.what}`, {
-    detail: result === 'conflict' ? 'another request for the same name came in between' : 'the upload is gone',
+  if (tries > 1) return settle(requests, policy, whole, signal);
+  throw uploadLost(
+    requests,
+    result === 'conflict' ? 'another request for the same name came in between' : 'it is gone',
+  );
+}
+
+function uploadLost({ what }: MultipartRequests, why: string): WalholdError {
+  return new WalholdError('upload-lost', `could not ${what}`, {
+    detail: `the upload was lost: ${why}`,
     hint: 'Start over: nothing was stored under that name by this attempt.',
   });
 }
@@ -170,6 +178,9 @@ async function counted<T>(
   return { result, tries };
 }
 
+/** How often to look for an object whose completion may be under way. */
+const MOST_LOOKS = 5;
+
 /** After an answer was lost: is what lies there what was sent? Otherwise somebody else's, or nothing. */
 async function settle(
   requests: MultipartRequests,
@@ -177,13 +188,15 @@ async function settle(
   sent: { sum: number; bytes: number },
   signal: AbortSignal,
 ): Promise<Uploaded> {
-  const found = await policy.run(requests.what, (once) => requests.stored(once), { signal });
-  if (found === undefined) {
-    throw new WalholdError('unreachable', `could not ${requests.what}`, {
-      detail: 'the upload is gone and nothing is stored under the name',
-      hint: 'Start over.',
-    });
+  const patience = policy.series(requests.what, { signal });
+  for (let looks = 1; ; looks += 1) {
+    const found = await policy.run(requests.what, (once) => requests.stored(once), { signal });
+    if (found !== undefined) {
+      const isOurs = found.bytes === sent.bytes && found.sum === sent.sum;
+      return isOurs ? { settled: true, version: found.version } : 'exists';
+    }
+    const lost = uploadLost(requests, 'it is gone, and nothing is stored under the name');
+    if (looks === MOST_LOOKS) throw lost;
+    await patience.failed(new WalholdError('unreachable', lost.message, { detail: lost.detail ?? '' }));
   }
-  const isOurs = found.bytes === sent.bytes && found.sum === sent.sum;
-  return isOurs ? { settled: true, version: found.version } : 'exists';
 }

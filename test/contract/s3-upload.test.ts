@@ -4,6 +4,7 @@ import type { Store } from '../../src/store/store.ts';
 import { patternBytes, pieces } from '../support/bytes.ts';
 import {
   answers,
+  asUsual,
   drops,
   errorInside200,
   hangs,
@@ -112,7 +113,7 @@ describe('a stream sent to S3 in parts', () => {
   it('asks to start over after a conflict at the end, which kills an upload', async () => {
     await using at = await fakeWithStores();
     at.fake.fail(answers(409, 'ConditionalRequestConflict'), { operation: 'CompleteMultipartUpload' });
-    const expected = { code: 'unreachable', hint: expect.stringContaining('tart over') as string };
+    const expected = { code: 'upload-lost', hint: expect.stringContaining('tart over') as string };
     await expect(create(at.retrying)).rejects.toMatchObject(expected);
     expect(at.fake.requests.filter((one) => one === 'CompleteMultipartUpload')).toHaveLength(1);
     expect(at.bucket.uploads.size).toBe(0);
@@ -125,7 +126,38 @@ describe('a stream sent to S3 in parts', () => {
       meanwhile(() => at.bucket.uploads.clear()),
       { operation: 'CompleteMultipartUpload' },
     );
-    await expect(create(at.retrying)).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(create(at.retrying)).rejects.toMatchObject({ code: 'upload-lost' });
+  });
+
+  it('waits for its own completion, whose answer was lost, when a repetition of it meets a conflict', async () => {
+    await using at = await fakeWithStores();
+    let finish = (): void => undefined;
+    // It goes on behind the connection that has broken, and is done only when somebody has looked for it.
+    at.fake.fail(
+      (_, carryOut, response) => {
+        finish = () => void carryOut();
+        response.destroy();
+      },
+      { operation: 'CompleteMultipartUpload' },
+    );
+    at.fake.fail(answers(409, 'ConditionalRequestConflict'), { operation: 'CompleteMultipartUpload' });
+    at.fake.fail(asUsual, { operation: 'HeadObject', times: 2 });
+    at.fake.fail(
+      meanwhile(() => finish()),
+      { operation: 'HeadObject' },
+    );
+    expect(await create(at.retrying)).toBe('created');
+    expect(at.fake.allFaultsMet).toBe(true);
+    expect(at.bucket.current('repo/part')?.bytes?.equals(content)).toBe(true);
+  });
+
+  it('calls it lost when after a conflict and some looks there is nothing', async () => {
+    await using at = await fakeWithStores();
+    at.fake.fail(drops, { operation: 'CompleteMultipartUpload' });
+    at.fake.fail(answers(409, 'ConditionalRequestConflict'), { operation: 'CompleteMultipartUpload' });
+    await expect(create(at.retrying)).rejects.toMatchObject({ code: 'upload-lost' });
+    expect(at.fake.requests.filter((one) => one === 'HeadObject')).toHaveLength(5);
+    expect(at.bucket.uploads.size).toBe(0);
   });
 
   it.each(STEPS)('stops and frees its parts when %s is refused', async (operation) => {

@@ -13,6 +13,7 @@ export interface CopyRun {
   /** Handed out in this order. */
   units: readonly CopyUnit[];
   signal: AbortSignal;
+  /** Called when the part that holds the unit is stored. */
   copied: (unit: CopiedUnit) => void;
 }
 
@@ -49,6 +50,7 @@ class CopyWorker {
   /** Resolves when the thread is gone. */
   readonly ended: () => Promise<void>;
   readonly #result: PromiseWithResolvers<FinishedPart[]> = Promise.withResolvers();
+  readonly #parts: FinishedPart[] = [];
 
   constructor(input: ThreadInput) {
     this.#worker = new Worker(threadFile('backup-thread'), { workerData: input });
@@ -69,11 +71,14 @@ class CopyWorker {
       switch (message.kind) {
         case 'copied':
           waiting -= 1;
-          copied(message.copied);
           if (!finishing) next();
           break;
+        case 'stored':
+          this.#parts.push(message.part);
+          message.copied.forEach(copied);
+          break;
         case 'finished':
-          this.#result.resolve([...message.parts]);
+          this.#result.resolve(this.#parts);
           break;
         case 'failed':
           this.#result.reject(thrownError(message.error));

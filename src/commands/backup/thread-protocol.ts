@@ -34,8 +34,11 @@ export type ToThread = { kind: 'copy'; unit: CopyUnit } | { kind: 'finish' } | {
 
 /** `finished` and `failed` are the last words of a thread. */
 export type FromThread =
-  | { kind: 'copied'; copied: CopiedUnit }
-  | { kind: 'finished'; parts: readonly FinishedPart[] }
+  /** A unit is in a part, which may yet have to be made again: the next can come. */
+  | { kind: 'copied' }
+  /** Every repository holds the part, with these units in it. */
+  | { kind: 'stored'; part: FinishedPart; copied: readonly CopiedUnit[] }
+  | { kind: 'finished' }
   | { kind: 'failed'; error: PlainError };
 
 export interface CopiedUnit {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { WalholdError } from '../../../src/base/errors.ts';
 import { parseTail, TAIL_BYTES } from '../../../src/repository/object-head.ts';
 import { PartWriter, type PartTarget } from '../../../src/repository/part-writer.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -99,6 +100,77 @@ describe('a part', () => {
     expect(readdirSync(repository.root, { recursive: true }).filter((name) => String(name).includes('part-'))).toEqual(
       [],
     );
+  });
+
+  describe('whose upload a store has lost', () => {
+    /** Takes all of a stream and loses it, so many times; `real` has the rest of the calls. */
+    function losing(real: Store, times: number): { store: Store; taken: () => number } {
+      let taken = 0;
+      const store: Store = {
+        ...real,
+        async create(key, body, options) {
+          if (taken === times) return await real.create(key, body, options);
+          taken += 1;
+          if (body.kind === 'stream') for await (const _ of body.chunks);
+          throw new WalholdError('upload-lost', 'could not store it');
+        },
+      };
+      return { store, taken: () => taken };
+    }
+
+    it.each([
+      ['first', 0],
+      ['last', 1],
+    ])('is brought there from another that holds it: the %s', async (_, place) => {
+      await using one = await FileRepository.create();
+      await using two = await FileRepository.create();
+      const { store, taken } = losing(two.repository.store, 2);
+      const stores = place === 0 ? [store, one.repository.store] : [one.repository.store, store];
+      const writer = new PartWriter(target(stores), new FrameWriter(1));
+      writeFrame(writer, patternBytes(3_000_000, 1));
+      const { sha256: digest } = await writer.finish();
+      expect(taken()).toBe(2);
+      const bytes = readFileSync(join(two.root, KEY));
+      expect(sha256(bytes.subarray(0, -TAIL_BYTES))).toBe(digest);
+      expect(readFileSync(join(one.root, KEY)).equals(bytes)).toBe(true);
+    });
+
+    it('is not brought there where it was damaged meanwhile', async () => {
+      await using one = await FileRepository.create();
+      await using two = await FileRepository.create();
+      const real = one.repository.store;
+      const turning: Store = {
+        ...real,
+        async open(key, options) {
+          const opened = await real.open(key, options);
+          return opened && { ...opened, chunks: turned(opened.chunks) };
+        },
+      };
+      async function* turned(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+        for await (const chunk of chunks) yield chunk.map((byte) => byte ^ 1);
+      }
+      const writer = new PartWriter(target([turning, losing(two.repository.store, 1).store]), new FrameWriter(1));
+      writeFrame(writer, patternBytes(5000));
+      await expect(writer.finish()).rejects.toMatchObject({ code: 'damaged' });
+      expect(readdirSync(two.root, { recursive: true }).filter((name) => String(name).includes('part-'))).toEqual([]);
+    });
+
+    it.each([1, 2])('is lost where no store holds it (%i stores)', async (count) => {
+      await using repository = await FileRepository.create();
+      const stores = Array.from({ length: count }, () => losing(repository.repository.store, Infinity).store);
+      const writer = new PartWriter(target(stores), new FrameWriter(1));
+      writeFrame(writer, patternBytes(5000));
+      await expect(writer.finish()).rejects.toMatchObject({ code: 'upload-lost' });
+    });
+
+    it('is given up where that goes on', async () => {
+      await using one = await FileRepository.create();
+      const { store, taken } = losing(one.repository.store, Infinity);
+      const writer = new PartWriter(target([one.repository.store, store]), new FrameWriter(1));
+      writeFrame(writer, patternBytes(5000));
+      await expect(writer.finish()).rejects.toMatchObject({ code: 'upload-lost' });
+      expect(taken()).toBe(5);
+    });
   });
 
   it('that is aborted leaves nothing', async () => {

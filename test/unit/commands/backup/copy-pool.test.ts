@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { copyAll, type CopyRun } from '../../../../src/commands/backup/copy-pool.ts';
 import { SharedCounters } from '../../../../src/commands/backup/shared-counters.ts';
 import type {
@@ -11,9 +12,13 @@ import type {
   FinishedPart,
   ThreadInput,
 } from '../../../../src/commands/backup/thread-protocol.ts';
+import type { StoreSettings } from '../../../../src/store/open-store.ts';
 import { sha256 } from '../../../../src/stream/checksum.ts';
 import { decompressFrames } from '../../../../src/stream/zstd.ts';
 import { patternBytes } from '../../../support/bytes.ts';
+import type { FakeBucket } from '../../../support/fake-s3-bucket.ts';
+import { answers, type Fault } from '../../../support/fake-s3-faults.ts';
+import { FakeS3 } from '../../../support/fake-s3.ts';
 
 const ID = '20261122T174500Z-full';
 let top = '';
@@ -27,7 +32,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(top, { recursive: true, force: true }));
 
-function put(path: string, content: Uint8Array): void {
+function put(path: string, content: Uint8Array | string): void {
   mkdirSync(dirname(join(data, path)), { recursive: true });
   writeFileSync(join(data, path), content, { mode: 0o640 });
 }
@@ -150,6 +155,91 @@ describe('copying by threads', () => {
     expect(readdirSync(repository, { recursive: true }).filter((name) => /part-|tmp-\d/.test(String(name)))).toEqual(
       [],
     );
+  });
+
+  describe('into a bucket', () => {
+    let fake: FakeS3;
+    let bucket: FakeBucket;
+    beforeEach(async () => {
+      fake = await FakeS3.start();
+      bucket = fake.makeBucket('bucket');
+      vi.stubEnv('AWS_ACCESS_KEY_ID', fake.accessKey);
+      vi.stubEnv('AWS_SECRET_ACCESS_KEY', fake.secretKey);
+    });
+    afterEach(async () => {
+      vi.unstubAllEnvs();
+      await fake[Symbol.asyncDispose]();
+    });
+
+    const place = (): StoreSettings => {
+      const { endpoint, region } = fake;
+      return { scheme: 's3', bucket: 'bucket', prefix: 'repo', endpoint, region, pathStyle: true };
+    };
+    /** S3's way: the upload is dead with the answer. */
+    const conflict = (first: () => void = () => undefined): Fault => {
+      const refuse = answers(409, 'ConditionalRequestConflict');
+      return (request, carryOut, response) => {
+        first();
+        bucket.uploads.delete(request.query.get('uploadId') ?? '');
+        return refuse(request, carryOut, response);
+      };
+    };
+    const completions = (): number => fake.requests.filter((one) => one === 'CompleteMultipartUpload').length;
+    const object = (part: number): Buffer =>
+      bucket.current(`repo/backup/${ID}/part-${part}.tar.zst`)?.bytes ?? Buffer.alloc(0);
+    /** Larger than a part of an upload, and not to be compressed. */
+    const content = randomBytes(17 * 1024 * 1024);
+
+    it('makes a part again whose upload a conflict has killed, of the files as they are then', async () => {
+      put('large', content);
+      put('small', 'before');
+      put('next', 'in another part');
+      fake.fail(
+        conflict(() => put('small', 'changed')),
+        { operation: 'CompleteMultipartUpload' },
+      );
+      const { parts, units, counters } = await copy([files('large'), files('small'), files('next')], {
+        jobs: 1,
+        partBytes: content.length + 1000,
+        repositories: [place()],
+      });
+      expect(completions()).toBe(2);
+      expect(parts.map(({ part }) => part)).toEqual([1, 2]);
+      const found: Record<string, Buffer> = {};
+      for (const { part, offset, storedBytes, plainBytes, files: all } of units.flatMap(({ frames }) => frames)) {
+        const plain = decompressFrames(object(part).subarray(offset, offset + storedBytes), plainBytes);
+        for (const { path, at, size, sha256: digest } of all) {
+          expect(sha256(plain.subarray(at, at + size))).toBe(digest);
+          expect(Object.keys(found)).not.toContain(String(path));
+          found[String(path)] = plain.subarray(at, at + size);
+        }
+      }
+      expect(found['large']?.equals(content)).toBe(true);
+      expect(found['small']?.toString()).toBe('changed');
+      expect(found['next']?.toString()).toBe('in another part');
+      for (const { part, storedBytes } of parts) expect(object(part).length).toBe(storedBytes);
+      expect(counters.bytes).toBe(content.length + 'changed'.length + 'in another part'.length);
+    });
+
+    it('brings it from another repository, where one holds it already', async () => {
+      put('large', content);
+      fake.fail(conflict(), { operation: 'CompleteMultipartUpload', times: 2 });
+      const { parts } = await copy([files('large')], {
+        repositories: [place(), { scheme: 'file', path: repository }],
+      });
+      expect(completions()).toBe(3);
+      expect(parts).toHaveLength(1);
+      expect(object(1).equals(stored(1))).toBe(true);
+    });
+
+    it('gives up where that goes on, and leaves nothing', async () => {
+      put('large', content);
+      fake.fail(conflict(), { operation: 'CompleteMultipartUpload', times: 100 });
+      await expect(copy([files('large')], { repositories: [place()] })).rejects.toMatchObject({ code: 'upload-lost' });
+      expect(completions()).toBe(4);
+      expect(bucket.keys).toEqual([]);
+      expect(bucket.uploads.size).toBe(0);
+    });
   });
 
   it('keeps the rate that is set, all threads together', async () => {
