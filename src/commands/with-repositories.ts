@@ -2,8 +2,9 @@ import { closeRepositories, openRepositories, type Repository } from '../reposit
 import type { CommandContext } from './command-context.ts';
 import { warnOfTraces } from './warn-of-traces.ts';
 
-/** A person waits: a store that does not answer is given up after some seconds, not after hours. */
+/** A person waits: a store that refuses is given up after some seconds, one that is silent after two times `request_timeout` as a rule. */
 const TRIES = 5;
+const PATIENCE_MS = 25_000;
 
 /**
  * Runs `work` with the configured repositories, in the order of their numbers, and closes them whatever happens. Traces of somebody else
@@ -15,7 +16,14 @@ export async function withRepositories<T>(
   traces: 'warned' | 'reported' = 'warned',
 ): Promise<T> {
   const { config, clock, random, log, asOf } = context;
-  const repositories = await openRepositories(config, { clock, log, random, tries: TRIES, asOf: asOf?.at });
+  const repositories = await openRepositories(config, {
+    clock,
+    log,
+    random,
+    tries: TRIES,
+    patienceMs: PATIENCE_MS,
+    asOf: asOf?.at,
+  });
   try {
     return await work(repositories);
   } finally {

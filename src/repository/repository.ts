@@ -42,6 +42,8 @@ export interface RepositoryDeps {
   log: Log;
   /** Most tries of one request; without it the caller's signal alone ends them. */
   tries?: number;
+  /** No try of one request begins so long after its first failure. */
+  patienceMs?: number;
   /** Read as the stores were at this moment. */
   asOf?: Date | undefined;
   /** Told of each trace of somebody else as it is met, with the repository's number. */

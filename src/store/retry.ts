@@ -16,6 +16,8 @@ export interface RetrySettings {
   requestTimeoutMs: number;
   /** Most tries for one call; without it only the signal ends them. 1 for a probe of a store known to be down. */
   tries?: number;
+  /** No try begins so long after the first failure: a silent store costs its time-out each time. Without it only `tries` count. */
+  patienceMs?: number;
   /** Upper bounds of the first and of any later pause. */
   firstPauseMs?: number;
   longestPauseMs?: number;
@@ -87,9 +89,18 @@ function noAnswer(what: string, requestTimeoutMs: number): WalholdError {
 }
 
 function retrySeries(settings: RetrySettings, what: string, signal: AbortSignal): RetrySeries {
-  const { clock, random, tries = Infinity, firstPauseMs = 100, longestPauseMs = 5000, log = SILENT } = settings;
+  const {
+    clock,
+    random,
+    tries = Infinity,
+    patienceMs = Infinity,
+    firstPauseMs = 100,
+    longestPauseMs = 5000,
+    log = SILENT,
+  } = settings;
   let begun = clock.now();
   let failures = 0;
+  let firstFailedAt = 0;
   let last: WalholdError | undefined;
   return {
     worked() {
@@ -102,7 +113,9 @@ function retrySeries(settings: RetrySettings, what: string, signal: AbortSignal)
       if (!hasCode(error, 'unreachable')) throw error;
       last = error;
       failures += 1;
-      if (failures >= tries) throw failures === 1 ? error : counted(error, failures, clock.now() - begun);
+      if (failures === 1) firstFailedAt = clock.now();
+      if (failures >= tries || clock.now() - firstFailedAt >= patienceMs)
+        throw failures === 1 ? error : counted(error, failures, clock.now() - begun);
       const pauseMs = Math.round(random() * Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failures - 1, 30)));
       log.debug(`could not ${what}, trying again in ${pauseMs} ms`, { detail: error.detail ?? error.message });
       try {

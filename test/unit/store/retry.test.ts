@@ -60,6 +60,38 @@ describe('a retry policy', () => {
     );
   });
 
+  it('begins no try when its patience is over, which begins with the first failure', async () => {
+    const clock = new ManualClock();
+    const policy = policyWith(clock, { tries: 5, patienceMs: 25_000 });
+    let asked = 0;
+    const silent = (): Promise<never> => {
+      asked += 1;
+      return new Promise(() => undefined);
+    };
+    const run = policy.run('look at x', silent, { signal: never() });
+    const refused = expect(run).rejects.toMatchObject({
+      detail: expect.stringMatching(/\(2 tries in 60.* s\)$/) as string,
+    });
+    await clock.advance(200_000);
+    await refused;
+    expect(asked).toBe(2);
+
+    const reading = policy.series('read x', { signal: never() });
+    for (const pauseMs of [50_000, 20_000]) {
+      // Whoever reads may take long.
+      await clock.advance(pauseMs);
+      const again = reading.failed(down());
+      await clock.advance(1000);
+      await again;
+    }
+    await clock.advance(5000);
+    await expect(reading.failed(down())).rejects.toMatchObject({ code: 'unreachable' });
+    reading.worked();
+    const anew = reading.failed(down());
+    await clock.advance(1000);
+    await anew;
+  });
+
   it('gives up after the tries it has, with the last error, their number and the time', async () => {
     const clock = new ManualClock();
     const work = failing(99);
