@@ -22,6 +22,9 @@ EXIT STATUS
   200  could not find out, or what was found is damaged, or WAL has a hole there: recovery must not go on
 `;
 
+// Before the call below, which never returns.
+const OPTIONS = { '--use-repo': 'useRepo', '--as-of': 'asOf' } as const;
+
 await runHook({
   program: 'walhold-fetch',
   help: HELP,
@@ -47,8 +50,6 @@ interface Taken {
   asOf?: string;
   operands: string[];
 }
-
-const OPTIONS = { '--use-repo': 'useRepo', '--as-of': 'asOf' } as const;
 
 function takeOptions(words: readonly string[]): Taken {
   const taken: Taken = { operands: [] };
