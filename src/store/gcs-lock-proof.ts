@@ -1,4 +1,4 @@
-import { WalholdError } from '../base/errors.ts';
+import { hasCode, WalholdError } from '../base/errors.ts';
 import type { GcsObject } from './gcs-object.ts';
 import { isAsStrict } from './retention-order.ts';
 import type { LockRequest, Retention } from './store.ts';
@@ -32,6 +32,7 @@ export async function requireLock(created: NewLock): Promise<void> {
   try {
     await created.retain({ mode: lock.mode, until: new Date(askedAt + lock.periodMs) });
   } catch (error) {
+    if (!hasCode(error, 'unlocked', 'denied', 'store-rejected', 'not-found')) throw error;
     throw unlocked(created, `the store shows ${shown(retention)} and did not take one afterwards`, error, LOCK_HINT);
   }
 }

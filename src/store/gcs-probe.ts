@@ -3,7 +3,7 @@ import type { GcsClient } from './gcs-client.ts';
 import { isTaken, refusalOf } from './gcs-errors.ts';
 import type { GcsPlace } from './gcs-place.ts';
 import type { GcsReader } from './gcs-read.ts';
-import { deleteObject } from './gcs-remove.ts';
+import { deleteObject } from './gcs-delete.ts';
 import { insert, uploadQuery, type GcsObjectOptions } from './gcs-write.ts';
 import { addCrc32c } from './checksum.ts';
 import { requireObjectKey } from './object-key.ts';

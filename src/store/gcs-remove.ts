@@ -1,10 +1,11 @@
 import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
 import { bucketProtection } from './gcs-bucket.ts';
-import { gcsClient, type GcsClient } from './gcs-client.ts';
+import { gcsClient } from './gcs-client.ts';
 import { gcsAuthorization } from './gcs-credentials.ts';
+import { deleteObject } from './gcs-delete.ts';
 import { refusalOf } from './gcs-errors.ts';
-import { gcsPlace, type GcsPlace } from './gcs-place.ts';
+import { gcsPlace } from './gcs-place.ts';
 import { gcsReader } from './gcs-read.ts';
 import { requireObjectKey } from './object-key.ts';
 import type { GcsStoreSettings } from './gcs.ts';
@@ -50,16 +51,4 @@ export function gcsRemover(settings: GcsStoreSettings): RemovingStore {
       client.close();
     },
   };
-}
-
-/** One generation; without one the live object, which a bucket that keeps versions sets aside. */
-export async function deleteObject(
-  client: GcsClient,
-  place: GcsPlace,
-  options: { what: string; key: string; generation?: string; signal: AbortSignal },
-): Promise<void> {
-  const { what, key, generation, signal } = options;
-  const query = generation === undefined ? {} : { generation };
-  const request = { method: 'DELETE', path: place.objectPath(key), query } as const;
-  await place.ask(what, signal, (once) => client.json(request, once.abortSignal));
 }

@@ -99,14 +99,15 @@ export function meanwhile(first: () => void): Fault {
   };
 }
 
-export class FaultScript {
-  readonly #lines: { fault: Fault; operation: Operation | undefined; times: number }[] = [];
+/** What is to go wrong, for a fake that names its operations `Op`. */
+export class FaultScript<Op extends string = Operation> {
+  readonly #lines: { fault: Fault; operation: Op | undefined; times: number }[] = [];
 
-  add(fault: Fault, operation: Operation | undefined, times: number): void {
+  add(fault: Fault, operation: Op | undefined, times: number): void {
     this.#lines.push({ fault, operation, times });
   }
 
-  next(operation: Operation | undefined): Fault | undefined {
+  next(operation: Op | undefined): Fault | undefined {
     const at = this.#lines.findIndex((line) => line.operation === undefined || line.operation === operation);
     const line = this.#lines[at];
     if (line === undefined) return undefined;
