@@ -54,7 +54,7 @@ export function planOf(words: readonly string[]): Plan {
   if (first === 'quick') {
     const withoutServers = {
       name: 'contract',
-      files: ['test/contract/file', 'test/contract/s3-fake'],
+      files: ['test/contract/file', 'test/contract/s3-fake', 'test/contract/gcs-fake'],
       limitSeconds: MINUTE,
     };
     return { checks: [BUILD, ...STATIC_CHECKS], projects: [projectOf('unit'), withoutServers], env: {} };

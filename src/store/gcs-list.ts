@@ -84,7 +84,7 @@ async function* entries(
   }
 }
 
-interface Page {
+export interface Page {
   items: readonly unknown[];
   prefixes: readonly string[];
   nextPageToken: string | undefined;
@@ -104,7 +104,7 @@ async function listPage(
     prefix: place.keyOf(prefix),
     // The key to start after is listed too, and dropped.
     maxResults: String(Math.min(PAGE_ITEMS, limit + 1)),
-    fields: `nextPageToken,prefixes,items(${OBJECT_FIELDS})`,
+    fields: `kind,nextPageToken,prefixes,items(${OBJECT_FIELDS})`,
     ...(versions ? { versions: 'true' } : {}),
     ...(delimited === true ? { delimiter: '/' } : {}),
     ...(pageToken === undefined ? {} : { pageToken }),
@@ -112,10 +112,15 @@ async function listPage(
   };
   const request = { method: 'GET', path: `${place.bucketPath}/o`, query } as const;
   const { body } = await place.ask(what, signal, (once) => client.json(request, once.abortSignal));
-  if (typeof body !== 'object' || body === null) throw notGcs(what, 'listing');
+  if (!isListing(body)) throw notGcs(what, 'listing');
   // An empty page may have no items at all, and still not be the last.
-  const { items = [], prefixes = [], nextPageToken } = body as Partial<Page>;
+  const { items = [], prefixes = [], nextPageToken } = body;
   return { items, prefixes, nextPageToken: nextPageToken === '' ? undefined : nextPageToken };
+}
+
+/** Without items the kind alone tells a listing from anything else in JSON. */
+export function isListing(body: unknown): body is Partial<Page> {
+  return typeof body === 'object' && body !== null && (body as { kind?: unknown }).kind === 'storage#objects';
 }
 
 function entriesOf(page: Page, place: GcsPlace): Entry[] {

@@ -2,6 +2,7 @@ import { bodyChunks, noChunks } from './body-chunks.ts';
 import { bodyExtent, rangeHeader } from './byte-range.ts';
 import type { GcsClient } from './gcs-client.ts';
 import { gcsError, hidden, isBucketMissing, notGcs, refusalOf } from './gcs-errors.ts';
+import { isListing } from './gcs-list.ts';
 import { gcsObject, infoOf, OBJECT_FIELDS, type GcsObject } from './gcs-object.ts';
 import type { HttpAnswer } from './gcs-http.ts';
 import type { GcsPlace } from './gcs-place.ts';
@@ -115,13 +116,12 @@ async function requireAbsence(
 ): Promise<void> {
   if (refusalOf(error)?.status !== 404 || isBucketMissing(error)) throw error;
   const name = place.keyOf(key);
-  const fields = `items(${OBJECT_FIELDS})`;
+  const fields = `kind,items(${OBJECT_FIELDS})`;
   const query = { prefix: name, endOffset: `${name}!`, versions: 'true', maxResults: '100', fields };
   const request = { method: 'GET', path: `${place.bucketPath}/o`, query } as const;
   const { body } = await place.ask(what, signal, (once) => client.json(request, once.abortSignal));
-  if (typeof body !== 'object' || body === null) throw notGcs(what, 'listing');
-  const items = (body as { items?: unknown[] }).items ?? [];
-  const found = items.flatMap((item) => gcsObject(item) ?? []).filter((object) => object.name === name);
+  if (!isListing(body)) throw notGcs(what, 'listing');
+  const found = (body.items ?? []).flatMap((item) => gcsObject(item) ?? []).filter((object) => object.name === name);
   // A generation that is not there is not there, whatever others are. A live one has come since.
   if (version !== undefined || found.length === 0 || found.some((object) => object.live)) return;
   throw hidden(what, error);

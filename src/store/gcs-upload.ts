@@ -17,7 +17,7 @@ export interface ChunkSettings {
   policy: RetryPolicy;
   /** A multiple of 256 KiB, as the store asks of every chunk but the last. */
   chunkBytes: number;
-  /** How many chunks may be in memory, being filled or sent. */
+  /** How many chunks may be in memory, being filled, held back or sent; at least 3. */
   chunkBuffers: number;
 }
 
@@ -72,22 +72,38 @@ async function resumable(
   const sender = new ChunkSender(requests, policy, begun.session);
   let settled = false;
   try {
-    for (let part = first; ;) {
-      // One ahead: gathered while the other is sent.
-      const following = part.last ? undefined : gatherer.next(signal);
-      following?.catch(() => undefined);
-      const end = await sender.send(part, signal);
+    const parts = endingFull(gatherer, first, signal);
+    for (let coming = parts.next(); ;) {
+      const part = await coming.then(({ value }) => value);
+      // Gathered while this one is sent.
+      if (!part.last) (coming = parts.next()).catch(() => undefined);
+      const state = await sender.send(part, signal);
       part.release();
-      if (following === undefined) {
-        const inserted = await ended(requests, policy, sender, end, signal);
+      if (part.last) {
+        const inserted = await ended(requests, policy, sender, state, signal);
         settled = inserted.result === 'created';
         return inserted;
       }
-      if (end.kind !== 'open') throw lost(requests, end.kind);
-      part = await following;
+      if (state.kind !== 'open') throw lost(requests, state.kind);
     }
   } finally {
     if (!settled) await requests.cancel(begun.session, signal);
+  }
+}
+
+/** The stream's parts, the last one never empty: a last request without bytes is not in the protocol. One is held back to know. */
+async function* endingFull(
+  gatherer: PartGatherer,
+  first: Part,
+  signal: AbortSignal,
+): AsyncGenerator<Part, never, undefined> {
+  let part = first;
+  for (;;) {
+    const next = await gatherer.next(signal);
+    const last = next.last && next.bytes.byteLength === 0;
+    yield last ? { ...part, last } : part;
+    if (next.last) yield next;
+    part = next;
   }
 }
 

@@ -3,7 +3,7 @@
  * request, and checked by the server against a CRC-32C; a lock that was asked for is read back from the answer itself. A version
  * is a generation.
  *
- * Memory of a stream being created: `chunkBuffers` × `chunkBytes`, 32 MiB unless set otherwise.
+ * Memory of a stream being created: `chunkBuffers` × `chunkBytes`, 48 MiB unless set otherwise.
  */
 import { systemClock, type Clock } from '../base/clock.ts';
 import { gcsClient, type GcsClient } from './gcs-client.ts';
@@ -27,7 +27,7 @@ export interface GcsStoreSettings extends Omit<GcsSettings, 'scheme'> {
   policy: RetryPolicy;
   /** A multiple of 256 KiB. */
   chunkBytes?: number;
-  /** How many of them one stream may have in memory, being filled or sent; at least 2. */
+  /** How many of them one stream may have in memory, being filled, held back or sent; at least 3. */
   chunkBuffers?: number;
   clock?: Clock;
   /** In place of what the settings and the host give. */
@@ -106,7 +106,7 @@ async function createObject(
       ? await insertObject(client, place, key, body.bytes, { ...options, signal })
       : await uploadInChunks(
           resumableRequests(client, place, reader, key, options),
-          { chunkBytes: 16 * 1024 * 1024, chunkBuffers: 2, ...settings },
+          { chunkBytes: 16 * 1024 * 1024, chunkBuffers: 3, ...settings },
           body.chunks,
           signal,
         );

@@ -18,7 +18,7 @@ export interface FakeGcsWithStores extends AsyncDisposable {
   fake: FakeGcs;
   bucket: FakeGcsBucket;
   once: GcsStore;
-  retrying: Store;
+  retrying: Pick<GcsStore, 'versions' | 'locks'> & Store;
   remover: RemovingStore;
   /** Another store on the same bucket. */
   store(settings: Partial<GcsStoreSettings>): GcsStore;
@@ -55,7 +55,7 @@ export async function fakeGcsWithStores(options: FakeGcsSetup = {}): Promise<Fak
     fake,
     bucket,
     once: store({}),
-    retrying: withRetry(store({ policy: patient }), patient),
+    retrying: withRetry(store({ policy: patient }), patient) as FakeGcsWithStores['retrying'],
     remover,
     store,
     async [Symbol.asyncDispose]() {

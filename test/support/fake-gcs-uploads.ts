@@ -54,6 +54,7 @@ export function takeChunk(fake: FakeGcs, { query, headers, body }: GcsRequest): 
     session.bytes = Buffer.concat([session.bytes, body]);
   }
   if (total === '*') return incomplete(session);
+  if (first === undefined) throw refuse(400, 'invalid', 'The last chunk has no bytes.');
   if (Number(total) !== session.bytes.byteLength) return incomplete(session);
   const sum = /crc32c=([^,]+)/.exec(headers['x-goog-hash'] ?? '')?.[1];
   session.finished = commit(fake, session.plan, session.bytes, session.rights, sum);

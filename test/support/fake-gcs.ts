@@ -79,6 +79,11 @@ export class FakeGcs implements AsyncDisposable {
     this.#faults.add(fault, options.operation, options.times ?? 1);
   }
 
+  /** Drops the faults that nobody has met. */
+  forget(): void {
+    this.#faults.clear();
+  }
+
   /** Whether every scripted fault has happened: a test that never met its fault proves nothing. */
   get allFaultsMet(): boolean {
     return this.#faults.empty;

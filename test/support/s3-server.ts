@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { s3ServerProgram, type S3ServerName } from '../../scripts/test-servers.ts';
+import { serverProgram, type S3ServerName } from '../../scripts/test-servers.ts';
 import { answersRequests, makeBucket, type BucketOptions } from './bucket.ts';
 import { freePort } from './free-port.ts';
 import { Place } from './place.ts';
@@ -40,7 +40,7 @@ export interface S3Server extends S3Access, AsyncDisposable {
  */
 export function s3ServerKinds(): S3ServerKind[] {
   if (process.env['WALHOLD_TEST_S3_ENDPOINT'] !== undefined) return ['external'];
-  const found = (['versitygw', 'minio'] as const).filter((name) => s3ServerProgram(name) !== undefined);
+  const found = (['versitygw', 'minio'] as const).filter((name) => serverProgram(name) !== undefined);
   if (found.length === 0) {
     const reason =
       'no S3 server to test against: scripts/test-servers.ts builds one, WALHOLD_TEST_S3_ENDPOINT names one';
@@ -97,7 +97,7 @@ async function startLocal(
   kind: S3ServerName,
   describe: (place: Place, address: string, access: S3Access) => Promise<HowToStart>,
 ): Promise<S3Server> {
-  const program = s3ServerProgram(kind);
+  const program = serverProgram(kind);
   if (program === undefined) throw new Error(`${kind} is not installed: scripts/test-servers.ts ${kind}`);
   const place = await Place.create(kind, 'current user');
   const address = `127.0.0.1:${await freePort()}`;

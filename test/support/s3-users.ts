@@ -1,5 +1,5 @@
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
-import { s3ServerProgram } from '../../scripts/test-servers.ts';
+import { serverProgram } from '../../scripts/test-servers.ts';
 import { adminClient } from './bucket.ts';
 import { run } from './run.ts';
 import type { S3Access, S3Server } from './s3-server.ts';
@@ -13,7 +13,7 @@ export interface PolicyStatement {
 
 /** Makes an account on a versitygw that may do nothing yet; see {@link grant}. */
 export async function makeUser(server: S3Server, name: string): Promise<S3Access> {
-  const program = s3ServerProgram('versitygw');
+  const program = serverProgram('versitygw');
   if (server.kind !== 'versitygw' || program === undefined) throw new Error('only versitygw makes accounts here');
   const { endpoint, region, accessKey, secretKey } = server;
   const admin = ['admin', '--access', accessKey, '--secret', secretKey, '--endpoint-url', endpoint, '--region', region];
