@@ -6,10 +6,11 @@ import { readManifest, readWholeRecord } from '../../../src/commands/restore/bac
 import { PieceRestorer } from '../../../src/commands/restore/piece-restorer.ts';
 import { RestoredFiles } from '../../../src/commands/restore/restored-files.ts';
 import { parseWalName } from '../../../src/postgres/wal-name.ts';
+import type { BackupRecord } from '../../../src/repository/backup-record.ts';
 import { commitKey, IDENTITY_KEY, parseWalKey, partKey } from '../../../src/repository/layout.ts';
 import { readOverview } from '../../../src/repository/overview.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
-import { piecesOf } from '../../../src/repository/restore-pieces.ts';
+import { piecesOf, type RestorePiece } from '../../../src/repository/restore-pieces.ts';
 import { storedSegmentTimes } from '../../../src/repository/segment-times.ts';
 import { readCopies } from '../../../src/repository/stored-copies.ts';
 import { describeTrace, tracesOf } from '../../../src/repository/traces.ts';
@@ -55,7 +56,10 @@ async function readEverything(repository: Repository): Promise<unknown> {
   };
 }
 
-async function restoredFiles(repository: Repository): Promise<[string, string][]> {
+async function restoredFiles(
+  repository: Repository,
+  split: (piece: RestorePiece) => RestorePiece[] = (piece) => [piece],
+): Promise<[string, string][]> {
   const warn = ({ error }: { error: unknown }): never => {
     throw error as Error;
   };
@@ -67,7 +71,7 @@ async function restoredFiles(repository: Repository): Promise<[string, string][]
     const heldBack = { path: 'global/pg_control', as: 'global/pg_control' };
     const files = new RestoredFiles({ dataDirectory: directory, tablespaces: [], owner: undefined, heldBack });
     const restorer = new PieceRestorer({ ...source, backupId: id, files, progress: () => undefined });
-    for (const piece of piecesOf(record, manifest, 1)) await restorer.restore(piece);
+    for (const piece of piecesOf(record, manifest, 1).flatMap(split)) await restorer.restore(piece);
     await files.sync();
     const names = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
     const paths = names.map(({ parentPath, name }) => join(parentPath, name)).toSorted();
@@ -200,11 +204,18 @@ describe('where no version is authentic', () => {
   });
 
   it('nor is a version of later than the moment that is read', async () => {
-    const bucket = bucketOf(stored, SEGMENT, MUTILATIONS[5]);
-    const marker = bucket.now - 2000;
+    const bucket = bucketOf(stored);
+    const real = stored.objects.get(SEGMENT) ?? Buffer.alloc(0);
+    bucket.expunge(SEGMENT, (await infoOf(bucket, SEGMENT)).version ?? '');
+    bucket.put(SEGMENT, junk(real));
+    const moment = new Date(bucket.now - 1);
+    bucket.hide(SEGMENT);
+    bucket.put(SEGMENT, real);
     if (file?.kind !== 'segment') throw new Error('a segment');
-    const then = repositoryOn(bucket, new Date(marker));
-    await expect(fetchFrom(then, file, { signal, systemId: SYSTEM_ID })).rejects.toMatchObject({ code: 'damaged' });
+    const reading = { signal, systemId: SYSTEM_ID };
+    expect(await fetchFrom(repositoryOn(bucket), file, reading)).toBeDefined();
+    const then = fetchFrom(repositoryOn(bucket, moment), file, reading);
+    await expect(then).rejects.toMatchObject({ code: 'damaged' });
   });
 
   it('a store that does not answer when asked for the others is no proof of damage', async () => {
@@ -220,12 +231,29 @@ describe('a part that is read by ranges', () => {
   it('is read from the right version for all of them, once that is found', async () => {
     const key = partKey(id, 1);
     const bucket = bucketOf(stored, key, MUTILATIONS[5]);
-    await restoredFiles(repositoryOn(bucket));
+    await restoredFiles(repositoryOn(bucket), (piece) => splitByFrame(piece, stored.record));
     const reads = bucket.requests.filter((request) => request.startsWith(`open ${key}`));
-    // Junk; the end of the version that fits; its one piece.
-    expect(reads.map((request) => request.includes('@'))).toEqual([false, true, true]);
+    const [first, ...others] = reads.map((request) => request.split('@')[1]);
+    // Junk; the end of the version that fits; its frames.
+    expect(others).toHaveLength(1 + (stored.record.parts[0]?.frames.length ?? 0));
+    expect(new Set(others).size).toBe(1);
+    expect(others).not.toContain(first);
   });
 });
+
+/** A piece for each frame, as in a part that is larger. */
+function splitByFrame(piece: RestorePiece, { parts }: BackupRecord): RestorePiece[] {
+  const part = parts.find(({ number }) => number === piece.part);
+  const last = part?.frames.at(-1);
+  return (part?.frames ?? []).map((frame) => ({
+    ...piece,
+    offset: frame.offset,
+    storedBytes: frame.storedBytes,
+    plainBytes: frame.plainBytes,
+    files: piece.files.filter((file) => frame.files.some(({ path }) => path === file.path)),
+    ends: frame === last,
+  }));
+}
 
 describe('wal inspect', () => {
   it('shows every version of a name', async () => {
