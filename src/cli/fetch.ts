@@ -22,7 +22,7 @@ EXIT STATUS
   200  could not find out, or what was found is damaged, or WAL has a hole there: recovery must not go on
 `;
 
-// Before the call below, which never returns.
+/** This command's own; all others are settings. Before the call below, which never returns. */
 const OPTIONS = { '--use-repo': 'useRepo', '--as-of': 'asOf' } as const;
 
 await runHook({

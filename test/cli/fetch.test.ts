@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, symlink, truncate, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileRepository } from '../support/file-repository.ts';
@@ -372,6 +372,48 @@ describe('a stray timeline', () => {
   it('is none where the server knows nothing of it', async () => {
     await unlink(join(cluster.path, 'pg_wal/00000002.history'));
     expect(await fetchFile(nameOf(8))).toMatchObject({ status: 0 });
+  });
+});
+
+describe('a fetch as of a moment', () => {
+  const moment = '2026-11-22 18:00:00+00';
+  const stamp = async (key: string, time: string): Promise<void> =>
+    await utimes(join(stored.root, key), new Date(time), new Date(time));
+  const keyOf = (segno: number): string => `wal/00000001/0000000100000000/${nameOf(segno)}.zst`;
+
+  beforeEach(async () => {
+    await putSegments(stored, 5, 7);
+    await stamp('walhold.json', '2026-11-22T17:00:00Z');
+    await stamp(keyOf(5), '2026-11-22T17:59:59Z');
+    await stamp(keyOf(6), '2026-11-22T18:00:01Z');
+    await stamp(keyOf(7), '2026-11-22T18:00:02Z');
+  });
+
+  it('brings what was stored by then, and finds no hole in what came later', async () => {
+    expect(await fetchFile(nameOf(5), ['--as-of', moment])).toMatchObject({ status: 0, stderr: '' });
+    expect((await readFile(target)).equals(segmentBytes(5))).toBe(true);
+    expect(await fetchFile(nameOf(6), [`--as-of=${moment}`])).toMatchObject({ status: 1, stderr: '' });
+  });
+
+  it('takes a time without a zone for a local one', async () => {
+    const env = { TZ: 'Etc/GMT-1' };
+    expect(await fetchFile(nameOf(5), ['--as-of', '2026-11-22 19:00'], { env })).toMatchObject({ status: 0 });
+    expect(await fetchFile(nameOf(6), ['--as-of', '2026-11-22 19:00'], { env })).toMatchObject({ status: 1 });
+  });
+
+  it('leaves nothing behind that a fetch without it would believe', async () => {
+    await fetchFile(nameOf(6), ['--as-of', moment]);
+    await fetchFile(nameOf(6), ['--as-of', '2026-11-22 16:00+00']);
+    expect(await fetchFile(nameOf(6))).toMatchObject({ status: 0, stderr: '' });
+    expect((await readFile(target)).equals(segmentBytes(6))).toBe(true);
+    const notes = await readdir(join(cluster.path, 'pg_wal/pgsql_tmp.walhold'));
+    expect(notes.filter((name) => !name.startsWith('known-'))).toEqual([]);
+  });
+
+  it('proves nothing absent of a moment at which there was no repository', async () => {
+    const result = await fetchFile(nameOf(6), ['--as-of', '2026-11-22 16:00+00']);
+    expect(result).toMatchObject({ status: 200 });
+    expect(result.stderr).toContain('is not, or no longer, a repository');
   });
 });
 

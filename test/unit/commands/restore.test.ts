@@ -1,5 +1,17 @@
 import { existsSync } from 'node:fs';
-import { chmod, lstat, mkdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { partKey, type BackupId } from '../../../src/repository/layout.ts';
@@ -347,5 +359,43 @@ describe('bad arguments are one clear line:', () => {
     const result = await place.restore('--backup', '20200101T000000Z-full');
     expect(result.status).toBe(1);
     expect(result.stderr).toMatch(/there is no backup 20200101T000000Z-full/);
+  });
+});
+
+describe('restore --as-of', () => {
+  const moment = '2026-11-22 18:00:00+01';
+
+  beforeEach(async () => {
+    await place.putBackup();
+    const keys = await readdir(place.stored.root, { recursive: true, withFileTypes: true });
+    for (const { parentPath, name } of keys.filter((one) => one.isFile())) {
+      const late = name.startsWith(nameOf(7)) || name.startsWith(nameOf(8));
+      const time = new Date(late ? '2026-11-22T17:00:01Z' : '2026-11-22T17:00:00Z');
+      await utimes(join(parentPath, name), time, time);
+    }
+  });
+
+  it('plans with what was stored by then', async () => {
+    const plan = async (...flags: string[]): Promise<unknown> =>
+      jsonOf<{ walTo: string }>(await place.restore('--dry-run', '--json', ...flags)).walTo;
+    expect(await plan()).toBe(nameOf(8));
+    expect(await plan('--as-of', moment)).toBe(nameOf(6));
+  });
+
+  it('has the server recover as of then, with its offset written out, and not archive', async () => {
+    const result = await place.restore('--as-of', moment);
+    expect(result.status).toBe(0);
+    const conf = await textOf('postgresql.auto.conf');
+    expect(conf).toMatch(
+      /^restore_command = '.*walhold-fetch .*--as-of ''2026-11-22 18:00:00\.000000\+01:00'' %f %p'$/m,
+    );
+    expect(conf).toMatch(/^archive_mode = /m);
+    expect(result.stderr).toContain('archive mode: off (with --as-of it is not seen who has archived since');
+  });
+
+  it('finds no backup of a moment before it', async () => {
+    const result = await place.restore('--dry-run', '--as-of', '2026-11-22 17:00:00+01');
+    expect(result.status).toBe(1);
+    expect(result.stderr).toContain('is not, or no longer, a repository');
   });
 });
