@@ -5,8 +5,12 @@ import { pushInto } from '../repository/wal-archive.ts';
 import type { PreparedWal } from '../repository/wal-object.ts';
 import { clearConfirmations, noteConfirmations, readConfirmations } from '../spool/confirmations.ts';
 import { isKnownRepository, rememberRepository } from '../spool/known-repositories.ts';
+import { openLockMemory, type SpooledLockMemory } from '../spool/lock-memory.ts';
 import { clearPushOutage, notePushOutage, readPushOutage, type PushOutage } from '../spool/push-outage.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { StoreSettings } from '../store/open-store.ts';
+import type { LockMemory } from '../store/store.ts';
+import { warnOfSkew } from './clock-skew.ts';
 import { deadlineAfter } from './deadline.ts';
 import type { HookContext } from './hook-context.ts';
 import { warnOfTraces } from './warn-of-traces.ts';
@@ -22,7 +26,9 @@ export async function pushEverywhere(wal: PreparedWal, spool: Spool, context: Ho
   const { config, clock, random, log } = context;
   const { sha256 } = wal.encoded.head;
   const confirmed = await readConfirmations(spool, wal.file.name, sha256);
-  const repositories = await openRepositories(config, { clock, random, log });
+  const memories = await openLockMemories(spool, context);
+  const lockMemory = (place: StoreSettings): LockMemory | undefined => memories.get(placeText(place));
+  const repositories = await openRepositories(config, { clock, random, log, lockMemory });
   const results = await Promise.allSettled(
     repositories.map((one) =>
       pushToOne(one, wal, { spool, expected: confirmed.has(placeText(one.settings)) }, context),
@@ -30,6 +36,8 @@ export async function pushEverywhere(wal: PreparedWal, spool: Spool, context: Ho
   );
   warnOfTraces(log, repositories);
   await closeRepositories(repositories);
+  for (const memory of memories.values()) await memory.save();
+  warnOfSkew(repositories, log);
 
   const failures: Failure[] = [];
   const holders: Repository[] = [];
@@ -44,6 +52,20 @@ export async function pushEverywhere(wal: PreparedWal, spool: Spool, context: Ho
     await noteConfirmations(spool, wal.file.name, sha256, places);
   }
   throw unitedFailure(wal, failures, holders);
+}
+
+/** By place, of the repositories that lock. */
+async function openLockMemories(
+  spool: Spool,
+  { config, clock }: HookContext,
+): Promise<ReadonlyMap<string, SpooledLockMemory>> {
+  const memories = new Map<string, SpooledLockMemory>();
+  for (const { store, lock } of config.repositories) {
+    if (lock === undefined) continue;
+    const about = { place: placeText(store), lock: `${lock.mode} for ${lock.periodMs} ms` };
+    memories.set(about.place, await openLockMemory(spool, about, clock.now()));
+  }
+  return memories;
 }
 
 interface Failure {
