@@ -17,7 +17,8 @@ import type { CallOptions, Protection, Retention, StoreLocks } from './store.ts'
 
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-export function fileLocks(root: string, clock: Clock): StoreLocks {
+/** `makeImmutable`: what is retained gets the attribute too, which only root can give. */
+export function fileLocks(root: string, clock: Clock, makeImmutable: boolean): StoreLocks {
   const attributes = new FileAttributes(root);
 
   /** `undefined`: cannot be known here, or the filesystem has no such attribute. */
@@ -39,7 +40,7 @@ export function fileLocks(root: string, clock: Clock): StoreLocks {
   return {
     look,
 
-    /** Either mode is the same here. As root the immutable attribute is set too, where there is one. */
+    /** Either mode is the same here. */
     async retain(key, { until }, options): Promise<Retention> {
       const path = join(root, key);
       const stats = await statsOf(root, key, options);
@@ -54,7 +55,7 @@ export function fileLocks(root: string, clock: Clock): StoreLocks {
       } finally {
         if (immutable === true && lengthen) await attributes.setImmutable(key, true, options);
       }
-      if (immutable === false && process.geteuid?.() === 0) await attributes.setImmutable(key, true, options);
+      if (immutable === false && makeImmutable) await attributes.setImmutable(key, true, options);
       const after = await look(key, options);
       if (after?.retention === undefined || after.retention.until < wanted) {
         throw unlocked(path, 'the date did not stay');

@@ -26,6 +26,8 @@ export interface FileStoreSettings {
   /** Absolute path of the repository. */
   root: string;
   clock?: Clock;
+  /** Whether `retain` sets the immutable attribute where there is one; root does unless told otherwise. */
+  immutable?: boolean;
 }
 
 export function fileStore(settings: FileStoreSettings): Store {
@@ -76,7 +78,7 @@ export function fileStore(settings: FileStoreSettings): Store {
       return create(key, body, options);
     },
 
-    locks: fileLocks(root, clock),
+    locks: fileLocks(root, clock, settings.immutable ?? process.geteuid?.() === 0),
 
     close: () => Promise.resolve(),
   };

@@ -5,6 +5,7 @@ import type {
   ByteRange,
   ListEntry,
   ListOptions,
+  ObjectInfo,
   OpenedObject,
   ReadOptions,
   Store,
@@ -163,10 +164,25 @@ async function* resumed(
       await series.failed(error);
     }
     const range = { offset: at, bytes: to - at };
-    const again = await policy.run(what, (signal) => store.open(info.key, { ...options, signal, range }), options);
+    const again = await policy.run(what, (signal) => reopen(store, info, { ...options, signal, range }), options);
     if (again?.info.tag !== info.tag) {
       throw new WalholdError('damaged', `${store.url}/${info.key} changed while it was read`);
     }
     opened = again;
+  }
+}
+
+/** The very version that was being read, whatever has covered it since, as far as these credentials may name versions. */
+async function reopen(
+  store: Store,
+  { key, version }: ObjectInfo,
+  options: ReadOptions & { range: ByteRange },
+): Promise<OpenedObject | undefined> {
+  if (version === undefined || options.version !== undefined) return store.open(key, options);
+  try {
+    return await store.open(key, { ...options, version });
+  } catch (error) {
+    if (!hasCode(error, 'denied')) throw error;
+    return store.open(key, options);
   }
 }

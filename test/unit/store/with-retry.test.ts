@@ -197,6 +197,24 @@ describe('the retry decorator', () => {
     expect(asked).toEqual(['v1', 'v1']);
   });
 
+  it.each([
+    ['the version it began with', undefined, ['none', 'v1']],
+    ['what is current where versions may not be named', new WalholdError('denied', 'no'), ['none', 'v1', 'none']],
+  ])('goes on reading %s', async (_, refusal, expected) => {
+    const asked: string[] = [];
+    const store = retrying({
+      open: (key, { version, range }) => {
+        asked.push(version ?? 'none');
+        if (version !== undefined && refusal !== undefined) return Promise.reject(refusal);
+        const info = { ...infoOf(key), version: 'v1' };
+        return Promise.resolve({ info, chunks: body(range?.offset ?? 0, 1000, asked.length === 1 ? 400 : undefined) });
+      },
+    });
+    const opened = await store.open('k', { signal });
+    expect((await bytesOf(opened?.chunks)).equals(content)).toBe(true);
+    expect(asked).toEqual(expected);
+  });
+
   it('goes on with a listing of versions inside the key where it broke, without loss or repetition', async () => {
     const all = ['a1', 'b1', 'b2', 'b3', 'c1', 'c2', 'd1'].map(versionEntry);
     // Breaks after so many entries of each listing.
