@@ -3,13 +3,17 @@ import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rm, unlink, utimes, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { setImmutable } from '../../src/store/file-immutable.ts';
 import { fileRemover } from '../../src/store/file-remove.ts';
 import { fileStore } from '../../src/store/file.ts';
+import { retryPolicy } from '../../src/store/retry.ts';
 import type { Store, StoreLocks } from '../../src/store/store.ts';
+import { withRetry } from '../../src/store/with-retry.ts';
 import { bytesOf, collected } from '../support/bytes.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { mount, noMount, unmount } from '../support/mount.ts';
+import { lockSuite } from './lock-suite.ts';
 
 const { signal } = new AbortController();
 const DAY_MS = 86_400_000;
@@ -310,3 +314,18 @@ describe.skipIf(noMount !== undefined)('a filesystem', () => {
     });
   });
 });
+
+const policy = retryPolicy({ clock: systemClock, random: Math.random, requestTimeoutMs: 30_000 });
+lockSuite(
+  'a directory',
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'walhold-file-lock-suite-'));
+    return {
+      // Root's own way shows as another mode, and is tested above.
+      store: withRetry(fileStore({ root: directory, immutable: false }), policy),
+      remover: fileRemover({ root: directory }),
+      dispose: () => rm(directory, { recursive: true }),
+    };
+  },
+  { shownAs: () => 'read-only', withoutHolds: 'files know none' },
+);

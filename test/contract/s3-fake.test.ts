@@ -5,6 +5,8 @@ import { s3Remover } from '../../src/store/s3-remove.ts';
 import { s3Store, type S3StoreSettings } from '../../src/store/s3.ts';
 import type { Store } from '../../src/store/store.ts';
 import { withRetry } from '../../src/store/with-retry.ts';
+import { withVersions, type VersionOptions } from '../../src/store/with-versions.ts';
+import type { FakeBucketOptions } from '../support/fake-s3-bucket.ts';
 import { FakeS3, type FakeS3Options } from '../support/fake-s3.ts';
 import { lockSuite, type LockableStore } from './lock-suite.ts';
 import { storeSuite, type StoreUnderTest } from './store-suite.ts';
@@ -29,13 +31,18 @@ function settingsOn(fake: FakeS3, bucket: string, prefix: string): S3StoreSettin
   };
 }
 
-function suiteOnFake(title: string, prefix: string, decorate: (store: Store) => Store): void {
+interface FakePlace {
+  prefix: string;
+  bucket?: FakeBucketOptions;
+}
+
+function suiteOnFake(title: string, place: FakePlace, decorate: (store: Store) => Store): void {
   let fake: FakeS3 | undefined;
   const makeStore = async (): Promise<StoreUnderTest> => {
     if (fake === undefined) throw new Error('the fake was not started');
     const bucket = randomBytes(8).toString('hex');
-    fake.makeBucket(bucket);
-    const store = await s3Store(settingsOn(fake, bucket, prefix));
+    fake.makeBucket(bucket, place.bucket);
+    const store = await s3Store(settingsOn(fake, bucket, place.prefix));
     return { store: decorate(store), dispose: () => store.close() };
   };
   storeSuite(title, makeStore, {
@@ -47,8 +54,23 @@ function suiteOnFake(title: string, prefix: string, decorate: (store: Store) => 
   });
 }
 
-suiteOnFake('a strict S3', 'some/prefix', (store) => store);
-suiteOnFake('a strict S3, the whole bucket, through retry', '', (store) => withRetry(store, patient));
+function oldest(options: VersionOptions): (store: Store) => Store {
+  return (store) => {
+    const { versions, ...rest } = withRetry(store, patient);
+    if (versions === undefined) throw new Error('S3 keeps versions');
+    return withVersions({ ...rest, versions }, options);
+  };
+}
+
+suiteOnFake('a strict S3', { prefix: 'some/prefix' }, (store) => store);
+suiteOnFake('a strict S3, the whole bucket, through retry', { prefix: '' }, (store) => withRetry(store, patient));
+suiteOnFake('a strict S3, read by the oldest version', { prefix: 'some/prefix' }, oldest({}));
+suiteOnFake(
+  'a strict S3 without versioning, read by the oldest version',
+  { prefix: '', bucket: { versioning: 'off' } },
+  oldest({}),
+);
+suiteOnFake('a strict S3, as of a moment', { prefix: 'some/prefix' }, oldest({ asOf: new Date(8e15) }));
 
 /** Starts and stops the fake that a suite runs on. */
 function fakeFor(options: FakeS3Options): { get: () => FakeS3; start: () => Promise<void>; stop: () => Promise<void> } {
