@@ -2,11 +2,12 @@ import { formatBackupRecord } from '../../src/repository/backup-record-format.ts
 import type { BackupRecord } from '../../src/repository/backup-record.ts';
 import { formatIdentity } from '../../src/repository/identity.ts';
 import { commitKey, IDENTITY_KEY, manifestKey, partKey } from '../../src/repository/layout.ts';
+import type { ObjectAbout } from '../../src/repository/object-head.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import type { Stranger } from '../../src/store/store.ts';
 import { withVersions } from '../../src/store/with-versions.ts';
 import { SYSTEM_ID, walObject } from './file-repository.ts';
-import { nameOf, putSegments } from './made-segments.ts';
+import { nameOf, putSegments, segmentBytes } from './made-segments.ts';
 import { SMALL_CLUSTER } from './restorable-backup.ts';
 import { inSegment, putBackup, type Contents } from './stored-backup.ts';
 import { VersionedMemoryBucket } from './versioned-memory-store.ts';
@@ -56,6 +57,9 @@ export function junk(bytes: Buffer): Buffer {
   return Buffer.alloc(bytes.length, 'junk');
 }
 
+/** Sound in itself, of this cluster, and not what any of the names here says. */
+const ANOTHER = walObject(nameOf(1), segmentBytes(1), aboutSegment(1)).bytes;
+
 export const MUTILATIONS: readonly Mutilation[] = [
   { what: 'overwritten with junk', apply: (bucket, key, real) => put(bucket, key, real, junk(real)) },
   {
@@ -74,6 +78,10 @@ export const MUTILATIONS: readonly Mutilation[] = [
   {
     what: 'taken by junk before it was stored',
     apply: (bucket, key, real) => put(bucket, key, junk(real), undefined, real),
+  },
+  {
+    what: 'taken by a copy of another object before it was stored',
+    apply: (bucket, key, real) => put(bucket, key, ANOTHER, undefined, real),
   },
   {
     what: 'taken by junk twice before it was stored, and overwritten again',
@@ -130,17 +138,23 @@ async function collect(
       objects.set(key, Buffer.from(bytes as Uint8Array));
       return Promise.resolve();
     },
-    putWal: (name: string, plain: string | Uint8Array): Promise<string> => {
-      const { key, bytes } = walObject(name, plain);
+    putWal: (name: string, plain: string | Uint8Array, about: Partial<ObjectAbout> = {}): Promise<string> => {
+      const { key, bytes } = walObject(name, plain, about);
       objects.set(key, bytes);
       return Promise.resolve(key);
     },
   };
-  await putSegments(collector, 2, 6);
+  for (let segno = 2; segno <= 6; segno += 1)
+    await putSegments(collector, segno, segno, { about: aboutSegment(segno) });
   const record = await putBackup(collector, { startLsn: inSegment(3), stopLsn: inSegment(4, 400), parts });
   await collector.putWal(HISTORY, '1\t0/600100\tno reason\n');
   await putSegments(collector, 6, 8, { timeline: 2 });
   return { objects, record };
+}
+
+/** What its head says of the transactions in it. */
+function aboutSegment(segno: number): Partial<ObjectAbout> {
+  return { commits: segno, lastCommitAt: `2026-11-22T17:00:0${segno}Z`, endLsn: `0/${segno}00090` };
 }
 
 function put(bucket: VersionedMemoryBucket, key: string, ...versions: (Buffer | undefined)[]): void {

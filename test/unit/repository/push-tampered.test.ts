@@ -21,6 +21,7 @@ const ours = Buffer.from(wal.encoded.bytes);
 const forged = walObject(file.name, forgedSegment(9)).bytes;
 const ofAnotherCluster = walObject(file.name, forgedSegment(9), { systemId: '42' }).bytes;
 const junk = Buffer.alloc(ours.length, 'junk');
+const misnamed = walObject(file.name, segmentBytes(9), { name: nameOf(8) }).bytes;
 const short = walObject(file.name, segmentBytes(9).subarray(0, 512 * 1024)).bytes;
 
 function bucketWith(...versions: (Buffer | undefined)[]): VersionedMemoryBucket {
@@ -42,6 +43,7 @@ describe('a push to a name that somebody took', () => {
     ['junk', [junk]],
     ['an empty object', [Buffer.alloc(0)]],
     ['a segment of another cluster', [ofAnotherCluster]],
+    ['the same content, described as another segment', [misnamed]],
     ['a segment of another size', [short]],
     ['junk over junk', [junk, Buffer.from('other junk')]],
   ])('fails over %s, names object, version and the way out, and changes nothing', async (_, versions) => {

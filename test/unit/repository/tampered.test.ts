@@ -257,7 +257,7 @@ function splitByFrame(piece: RestorePiece, { parts }: BackupRecord): RestorePiec
 
 describe('wal inspect', () => {
   it('shows every version of a name', async () => {
-    const repository = repositoryOn(bucketOf(stored, SEGMENT, MUTILATIONS[6]));
+    const repository = repositoryOn(bucketOf(stored, SEGMENT, MUTILATIONS[7]));
     const file = parseWalName(nameOf(5));
     if (file === undefined) throw new Error('a name');
     const copies = await readCopies(repository, file, { signal });
