@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import type { Storage } from '@google-cloud/storage';
 import { reasonOf, systemCode, WalholdError } from '../base/errors.ts';
 
 /** Who we are to the store. */
@@ -45,8 +47,14 @@ function byClient(keyFile: string | undefined): GcsAuthorization {
   let source: Promise<HeaderSource> | undefined;
   let had = false;
   const load = async (): Promise<HeaderSource> => {
+    const key = keyFile === undefined ? undefined : await readKey(keyFile);
     const { Storage } = await import('@google-cloud/storage');
-    return new Storage(keyFile === undefined ? {} : { keyFilename: keyFile }).authClient;
+    const { authClient } = new Storage({ projectId: NO_PROJECT });
+    if (key !== undefined) {
+      authClient.jsonContent = key;
+      await silently(() => authClient.getClient());
+    }
+    return authClient;
   };
   return {
     async headers(url) {
@@ -64,6 +72,31 @@ function byClient(keyFile: string | undefined): GcsAuthorization {
       source = undefined;
     },
   };
+}
+
+/** Nothing but an object: in place of a key that is null the library would look for others. */
+async function readKey(path: string): Promise<KeyFile> {
+  const key: unknown = JSON.parse(await readFile(path, 'utf8'));
+  if (typeof key !== 'object' || key === null) throw new SyntaxError('it is no object');
+  return key as KeyFile;
+}
+
+/** What a key file may hold. */
+type KeyFile = Exclude<Storage['authClient']['jsonContent'], null>;
+
+/** Objects belong to buckets; without one the library runs gcloud, or asks elsewhere, to find a project that nobody needs. */
+const NO_PROJECT = 'none';
+
+/** For those who write programs, the library warns of key files that strangers wrote, on what is the server's log here. */
+function silently<T>(call: () => T): T {
+  /* eslint-disable no-console -- not used, but kept from being used */
+  const { warn } = console;
+  console.warn = () => undefined;
+  try {
+    return call();
+  } finally {
+    console.warn = warn;
+  }
 }
 
 /** A failure that can be told from the store's: a first one without an answer is the configuration's, a later one an outage. */
@@ -84,7 +117,7 @@ export function credentialsError(error: unknown, keyFile: string | undefined, ha
   // What a parser says of a file that is no JSON quotes from it; that may be a key, and stays here.
   const told =
     error instanceof SyntaxError
-      ? { detail: 'it is no JSON' }
+      ? { detail: `${keyFile ?? 'the file of the application default credentials'} is no JSON` }
       : { detail: reasonOf(error).split('\n')[0] ?? '', cause: error };
   return keyFile === undefined
     ? new WalholdError('config', 'there are no credentials for Google Cloud Storage', {

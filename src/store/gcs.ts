@@ -20,7 +20,7 @@ import { insertObject, type GcsObjectOptions, type Inserted } from './gcs-write.
 import { requireKeyPrefix, requireObjectKey } from './object-key.ts';
 import type { GcsSettings } from './open-store.ts';
 import type { RetryPolicy } from './retry.ts';
-import type { Body, CreateOptions, LockRequest, Store, StoreLocks } from './store.ts';
+import type { Body, CreateOptions, LockRequest, Store, StoreLocks, StoreProbe } from './store.ts';
 
 export interface GcsStoreSettings extends Omit<GcsSettings, 'scheme'> {
   /** Repeats the chunks of a stream, and says how long one request may take. Everything else is tried once. */
@@ -34,8 +34,11 @@ export interface GcsStoreSettings extends Omit<GcsSettings, 'scheme'> {
   authorization?: GcsAuthorization;
 }
 
+/** A store with all its parts but those that a reader of versions adds. */
+export type GcsStore = Required<Omit<Store, 'candidates' | 'report' | 'probe'>> & { probe: Required<StoreProbe> };
+
 /** Asks the bucket nothing, and for credentials only with the first request. Throws `config` for settings that cannot work. */
-export function gcsStore(settings: GcsStoreSettings): Required<Omit<Store, 'candidates' | 'report'>> {
+export function gcsStore(settings: GcsStoreSettings): GcsStore {
   const { policy, clock = systemClock, authorization = gcsAuthorization(settings) } = settings;
   const client = gcsClient({ ...settings, authorization, clock });
   const place = gcsPlace(settings.bucket, settings.prefix, policy.requestTimeoutMs);

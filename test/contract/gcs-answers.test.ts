@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { WalholdError } from '../../src/base/errors.ts';
-import type { OpenedObject, Store } from '../../src/store/store.ts';
+import type { GcsStore } from '../../src/store/gcs.ts';
+import type { OpenedObject } from '../../src/store/store.ts';
 import { bytesOf, collected, patternBytes } from '../support/bytes.ts';
 import { json, refusal } from '../support/fake-gcs-messages.ts';
-import { bearing, fakeGcsWithStores, type GcsStore } from '../support/fake-gcs-store.ts';
+import { bearing, fakeGcsWithStores } from '../support/fake-gcs-store.ts';
 import { cutsBody, drops, hangs, meanwhile, says, stallsBody } from '../support/fake-s3-faults.ts';
 
 const { signal } = new AbortController();

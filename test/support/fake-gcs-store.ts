@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../src/base/clock.ts';
 import { gcsRemover } from '../../src/store/gcs-remove.ts';
-import { gcsStore, type GcsStoreSettings } from '../../src/store/gcs.ts';
+import { gcsStore, type GcsStore, type GcsStoreSettings } from '../../src/store/gcs.ts';
 import { retryPolicy } from '../../src/store/retry.ts';
 import type { RemovingStore, Store } from '../../src/store/store.ts';
 import { withRetry } from '../../src/store/with-retry.ts';
@@ -10,8 +10,6 @@ import { FakeGcs, type FakeGcsOptions } from './fake-gcs.ts';
 
 /** Small enough that a test need not send megabytes. */
 export const FAKE_CHUNK_BYTES = 100_000;
-
-export type GcsStore = ReturnType<typeof gcsStore>;
 
 /** A fake of one's own with one bucket, and stores on it: each request tried once, and repeated until it works. */
 export interface FakeGcsWithStores extends AsyncDisposable {
