@@ -62,7 +62,9 @@ class S3Removals {
       await this.place.ask(what, signal, (once) => this.client.send(command, once));
     } catch (error) {
       if (answerOf(error)?.status === 404 && /^NoSuch(Key|Version)$/.test(answerOf(error)?.code ?? '')) return;
-      throw hasCode(error, 'denied') ? await this.explained(key, version, error, signal) : error;
+      // MinIO says of what is locked that the request is invalid.
+      const maybeLocked = hasCode(error, 'denied') || answerOf(error)?.status === 400;
+      throw maybeLocked ? await this.explained(key, version, error, signal) : error;
     }
   }
 
@@ -81,10 +83,11 @@ class S3Removals {
   private async explained(
     key: string,
     version: string | undefined,
-    refusal: WalholdError,
+    refusal: unknown,
     signal: AbortSignal,
-  ): Promise<WalholdError> {
-    const { message, detail, cause } = refusal;
+  ): Promise<unknown> {
+    if (!(refusal instanceof WalholdError)) return refusal;
+    const { code, message, detail, cause } = refusal;
     const named = version === undefined ? {} : { version };
     const protection = await this.locks.look(key, { signal, ...named }).catch((error: unknown) => {
       if (hasCode(error, 'denied', 'store-rejected', 'damaged')) return undefined;
@@ -97,6 +100,7 @@ class S3Removals {
         : `it is locked in ${retention.mode} mode until ${retention.until.toISOString()}`,
       hold ? 'it is under a legal hold' : undefined,
     ].filter((part) => part !== undefined);
+    if (locked.length === 0 && code !== 'denied') return refusal;
     const hint =
       locked.length > 0
         ? 'Wait until it falls free.'

@@ -61,21 +61,39 @@ async function* newestFirst(
   prefix: string,
   options: ListOptions,
 ): AsyncGenerator<VersionEntry> {
-  let last = '';
-  let lastKind = '';
+  const { after } = options;
+  if (after !== undefined && after > prefix && !after.startsWith(prefix)) return;
+  let last: VersionEntry | undefined;
+  // Some servers (versitygw) begin a page with the entry that the one before it ended with.
+  let endOfBefore: VersionEntry | undefined;
   for (let from: Marker | undefined; ;) {
     const page = await listPage(client, place, prefix, options, from);
     for (const entry of entriesOf(page, place)) {
       const name = nameOfEntry(entry);
-      if (!name.startsWith(prefix) || !sortsAfter(entry, options.after)) continue;
-      const again = name === last && (entry.kind === 'directory' || lastKind === 'directory');
-      if (name < last || again) throw unordered(place, prefix, name, last);
-      [last, lastKind] = [name, entry.kind];
+      if (!name.startsWith(prefix) || !sortsAfter(entry, after)) continue;
+      if (endOfBefore !== undefined && isSame(entry, endOfBefore)) continue;
+      if (last !== undefined && !follows(entry, last)) throw unordered(place, prefix, name, nameOfEntry(last));
+      last = entry;
       yield entry;
     }
+    endOfBefore = last;
     if (page.IsTruncated === false) return;
     from = nextOf(page, from, `list the versions of ${place.url}/${prefix}`);
   }
+}
+
+function isSame(a: VersionEntry, b: VersionEntry): boolean {
+  return (
+    a.kind === b.kind &&
+    nameOfEntry(a) === nameOfEntry(b) &&
+    (a.kind === 'directory' || a.version === (b as Entry).version)
+  );
+}
+
+/** A key may have many versions; a directory comes once, and no key is called as one. */
+function follows(entry: VersionEntry, last: VersionEntry): boolean {
+  const [name, before] = [nameOfEntry(entry), nameOfEntry(last)];
+  return name > before || (name === before && entry.kind !== 'directory' && last.kind !== 'directory');
 }
 
 interface Marker {
@@ -107,7 +125,9 @@ async function listPage(
   from: Marker | undefined,
 ): Promise<ListObjectVersionsCommandOutput> {
   const { signal, delimited, limit = Infinity } = options;
-  const after = startAfter(prefix, options);
+  const start = startAfter(prefix, options);
+  // Before all that is listed; MinIO refuses such a marker.
+  const after = start?.startsWith(prefix) === true ? start : undefined;
   const command = new ListObjectVersionsCommand({
     Bucket: place.bucket,
     Prefix: place.keyOf(prefix),
