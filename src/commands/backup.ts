@@ -2,6 +2,7 @@
 import { accountNames } from '../base/account-names.ts';
 import { VERSION } from '../base/version.ts';
 import { formatBackupRecord } from '../repository/backup-record-format.ts';
+import { historyName } from '../postgres/wal-name.ts';
 import { commitKey, type BackupId } from '../repository/layout.ts';
 import { closeRepositories, openRepositories } from '../repository/repository.ts';
 import { segmentsBetween } from '../repository/required-wal.ts';
@@ -15,6 +16,7 @@ import { createInAll } from './backup/create-in-all.ts';
 import { storeLastPart } from './backup/last-part.ts';
 import { prepareRepositories } from './backup/prepare-repositories.ts';
 import { CopiedParts, serverRecord } from './backup/record-of.ts';
+import { requireLockedWal } from './backup/require-locked-wal.ts';
 import { SharedCounters } from './backup/shared-counters.ts';
 import { storeConfig } from './backup/store-config.ts';
 import { storeHistory } from './backup/store-history.ts';
@@ -77,6 +79,8 @@ async function takeBackup(run: BackupRun, options: BackupOptions): Promise<Backu
   const archiving = source.facts.inRecovery ? undefined : source.dataDirectory;
   await waitForSegments(segments, options.walTimeoutMs, { ...context, ...run, dataDirectory: archiving });
   await storeHistory(run, timeline);
+  const { jobs } = context.config;
+  await requireLockedWal(run.repositories, [...segments, historyName(timeline)], { signal: run.signal, jobs });
 
   const walRequired = { first: segments[0] ?? '', last: segments.at(-1) ?? '' };
   const record = formatBackupRecord({

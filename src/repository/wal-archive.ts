@@ -12,8 +12,9 @@ import { parseHistory } from '../postgres/timeline-history.ts';
 import { sameRecords } from '../postgres/wal-compare.ts';
 import { checkSegment, describeFault, parseWalHeader } from '../postgres/wal-header.ts';
 import type { WalFile } from '../postgres/wal-name.ts';
+import { ensureLocked } from '../store/lock-proof.ts';
 import { readAll } from '../store/read-all.ts';
-import type { CallOptions, Store } from '../store/store.ts';
+import type { CallOptions, ObjectInfo, Store } from '../store/store.ts';
 import { oldestAuthentic, readAuthentic, type WhichVersion } from './authentic.ts';
 import { walKey } from './layout.ts';
 import { decodeObject } from './object-codec.ts';
@@ -32,15 +33,15 @@ export interface PushOptions extends CallOptions {
 
 /**
  * Stores the file in a repository whose identity has been seen to be the file's. When it returns, the repository durably holds its
- * content: of an object that was there before, every byte is checked. Throws `conflict`, `damaged` (what lies there under the name is no
- * use), or what the store says.
+ * content, locked where the repository locks: of an object that was there before, every byte is checked. Throws `conflict`, `damaged`
+ * (what lies there under the name is no use), `unlocked`, or what the store says.
  */
 export async function pushInto(repository: Repository, wal: PreparedWal, options: PushOptions): Promise<PushOutcome> {
   const { store } = repository;
-  if (options.expected === true && (await compareStored(store, wal, options, 'head')) === 'present') return 'present';
+  if (options.expected === true && (await findStored(repository, wal, options, 'head')) === 'present') return 'present';
   const body = { kind: 'buffer' as const, bytes: wal.encoded.bytes };
   if ((await store.create(wal.key, body, { signal: options.signal })) === 'created') return 'stored';
-  const found = await compareStored(store, wal, options, 'every byte');
+  const found = await findStored(repository, wal, options, 'every byte');
   if (found !== undefined) return found;
   throw new WalholdError('unreachable', `could not tell whether ${store.url}/${wal.key} is stored`, {
     detail: 'the store said that it exists, then that it does not',
@@ -52,12 +53,36 @@ export function mostStoredBytes(plainBytes: number): number {
   return HEAD_MAX_BYTES + plainBytes + (plainBytes >> 7) + 65536;
 }
 
+/** What is there already is as good as what this call would have stored only when it is locked too. */
+async function findStored(
+  { store, lock }: Repository,
+  wal: PreparedWal,
+  options: PushOptions,
+  trust: Trust,
+): Promise<Stored['outcome'] | undefined> {
+  const stored = await compareStored(store, wal, options, trust);
+  if (stored === undefined || lock === undefined) return stored?.outcome;
+  const { version } = stored.info;
+  const { signal } = options;
+  await ensureLocked(store, wal.key, lock, version === undefined ? { signal } : { signal, version });
+  return stored.outcome;
+}
+
+interface Stored {
+  outcome: 'present' | 'equivalent';
+  /** Of what was compared. */
+  info: ObjectInfo;
+}
+
+/** What counts as the same content: what an object says of itself, or only all of it. */
+type Trust = 'head' | 'every byte';
+
 async function compareStored(
   store: Store,
   wal: PreparedWal,
   options: PushOptions,
-  trust: 'head' | 'every byte',
-): Promise<'present' | 'equivalent' | undefined> {
+  trust: Trust,
+): Promise<Stored | undefined> {
   const fits = ({ bytes }: { bytes: number }): boolean => bytes <= mostStoredBytes(wal.plain.length);
   return await oldestAuthentic(store, wal.key, { signal: options.signal, fits }, (which) =>
     compareVersion(store, wal, which, { ...options, trust }),
@@ -69,8 +94,8 @@ async function compareVersion(
   store: Store,
   wal: PreparedWal,
   which: WhichVersion,
-  { signal, log, trust }: PushOptions & { trust: 'head' | 'every byte' },
-): Promise<'present' | 'equivalent' | undefined> {
+  { signal, log, trust }: PushOptions & { trust: Trust },
+): Promise<Stored | undefined> {
   const { head } = wal.encoded;
   const reading = { signal, ...which };
   const range = { offset: 0, bytes: HEAD_MAX_BYTES };
@@ -80,7 +105,7 @@ async function compareVersion(
   const object = `${store.url}/${wal.key}${version === undefined ? '' : ` (version ${version})`}`;
   const stored = readableHead(start.bytes, object);
   const whole = stored !== undefined && start.info.bytes === stored.frameBytes + stored.head.storedBytes;
-  if (trust === 'head' && whole && sameContent(stored.head, head)) return 'present';
+  if (trust === 'head' && whole && sameContent(stored.head, head)) return { outcome: 'present', info: start.info };
   // A segment of another size is not read: how large it is, is anybody's choice.
   if (whole && wal.file.kind === 'segment' && stored.head.bytes !== head.bytes)
     throw otherContent('damaged', wal, stored.head, object, 'their sizes differ');
@@ -88,10 +113,11 @@ async function compareVersion(
   const found = await readAll(store, wal.key, { ...reading, maxBytes: mostStoredBytes(wal.plain.length) });
   if (found === undefined) return undefined;
   const other = decodeStored(found.bytes, object, wal);
-  if (sameContent(other.head, head)) return 'present';
+  const { info } = found;
+  if (sameContent(other.head, head)) return { outcome: 'present', info };
   const faults = nameFaults(wal.file, other, { systemId: wal.systemId, segmentBytes: undefined });
   if (faults.length > 0) throw otherContent('damaged', wal, other.head, object, faults.join('; '));
-  return judgeOther(wal, other, object, log);
+  return { outcome: judgeOther(wal, other, object, log), info };
 }
 
 /** With the description: content whose description is wrong is refused by readers. */
