@@ -3,8 +3,7 @@ import type { CommandContext } from './command-context.ts';
 import { warnOfTraces } from './warn-of-traces.ts';
 
 /** A person waits: a store that refuses is given up after some seconds, one that is silent after two times `request_timeout` as a rule. */
-const TRIES = 5;
-const PATIENCE_MS = 25_000;
+export const PATIENCE = { tries: 5, patienceMs: 25_000 } as const;
 
 /**
  * Runs `work` with the configured repositories, in the order of their numbers, and closes them whatever happens. Traces of somebody else
@@ -20,8 +19,7 @@ export async function withRepositories<T>(
     clock,
     log,
     random,
-    tries: TRIES,
-    patienceMs: PATIENCE_MS,
+    ...PATIENCE,
     asOf: asOf?.at,
   });
   try {

@@ -94,6 +94,11 @@ export interface ParsedHead {
  * Throws `damaged` for anything that is not a whole, fitting document of a format this version knows.
  */
 export function parseHead(bytes: Uint8Array, object: string): ParsedHead {
+  const { json, frameBytes } = frameText(bytes, object);
+  return { head: parseDocument(json, object), frameBytes };
+}
+
+function frameText(bytes: Uint8Array, object: string): { json: string; frameBytes: number } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < OVERHEAD_BYTES || buffer.readUInt32LE(0) !== MAGIC)
     throw damaged(object, 'it has no description');
@@ -103,7 +108,20 @@ export function parseHead(bytes: Uint8Array, object: string): ParsedHead {
   if (frameBytes > buffer.length) throw damaged(object, 'it ends within its description');
   const sum = buffer.readUInt32LE(frameBytes - 4);
   if (crc32c(buffer.subarray(0, frameBytes - 4)) !== sum) throw damaged(object, "its description's checksum is wrong");
-  return { head: parseDocument(buffer.toString('utf8', 8, frameBytes - 4), object), frameBytes };
+  return { json: buffer.toString('utf8', 8, frameBytes - 4), frameBytes };
+}
+
+/**
+ * Whether the bytes begin with a sound frame of a format that only a newer version reads: no ground to call the object damaged for
+ * good. `bytes` as for `parseHead`.
+ */
+export function isOfNewerFormat(bytes: Uint8Array): boolean {
+  try {
+    const { format } = JSON.parse(frameText(bytes, 'it').json) as { format?: unknown };
+    return typeof format === 'number' && Number.isInteger(format) && format > 1;
+  } catch {
+    return false;
+  }
 }
 
 /** Reads the tail: `bytes` are the object's last `TAIL_BYTES`. */

@@ -34,6 +34,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pino: ['src/base/log.ts', 'src/cli/log.ts'],
 };
 
+/** Those that may import the stores, and for whom deleting is none of their business. */
+const REMOVING_ROOMS = ['cli', 'commands', 'worker', 'repository', 'server', 'config'];
+
 /** A file and what is said about it: nothing, or the rule that it breaks. */
 interface Scratch {
   path: string;
@@ -54,6 +57,8 @@ const scratches: Scratch[] = [
     complaint: IMPORTS,
   })),
   ...Object.entries(PACKAGES).flatMap(([name, places]) => packageUses(name, places)),
+  ...REMOVING_ROOMS.map((room) => removal(`src/${room}/removes.ts`, IMPORTS)),
+  ...['wal-resolve', 'expire'].map((name) => removal(`src/commands/${name}.ts`, undefined)),
   ...[
     ['process.exit(1);', 'unicorn(no-process-exit)'],
     ['console.log("x");', 'eslint(no-console)'],
@@ -125,6 +130,12 @@ function packageUses(name: string, places: readonly string[]): Scratch[] {
     ...own,
     ...elsewhere.map((room) => ({ path: `src/${room}/uses-${slug(name)}.ts`, content, complaint: IMPORTS })),
   ];
+}
+
+/** Deleting, asked for by a file. */
+function removal(path: string, complaint: string | undefined): Scratch {
+  const content = `export const x = async (): Promise<unknown> => await import('../store/open-remover.ts');\n`;
+  return { path, content, complaint };
 }
 
 function slug(name: string): string {

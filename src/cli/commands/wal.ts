@@ -9,10 +9,14 @@ import {
 } from '../companion.ts';
 
 export function addWalCommand(companion: Companion): void {
-  const wal = companion.program.command('wal').description('WAL files: list, inspect, push').helpCommand(false);
+  const wal = companion.program
+    .command('wal')
+    .description('WAL files: list, inspect, push, resolve')
+    .helpCommand(false);
   addList(wal, companion);
   addInspect(wal, companion);
   addPush(wal, companion);
+  addResolve(wal, companion);
 }
 
 function addList(wal: Command, { run }: Companion): void {
@@ -65,6 +69,34 @@ function addPush(wal: Command, { run }: Companion): void {
         return await walPush(context, { pgdata, dbname, check, json });
       });
     });
+}
+
+function addResolve(wal: Command, { run }: Companion): void {
+  const command = wal
+    .command('resolve')
+    .description(
+      'show every content of a WAL file, here and in each repository, and remove what is not authentic (with credentials that may)',
+    )
+    .argument('<NAME>', 'the name of a WAL file');
+  withCommonOptions(command, 'reads')
+    .option('-D, --pgdata <DIRECTORY>', 'data directory (default: PGDATA)')
+    .option('--remove <ID>', 'remove this content, by the id shown, and nothing else')
+    .option('-n, --dry-run', 'only show')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: ResolveFlags) => {
+      await run(options, async (context) => {
+        const { walResolve } = await import('../../commands/wal-resolve.ts');
+        const { pgdata, remove, dryRun = false, json = false } = options;
+        return await walResolve(context, name, { pgdata, remove, dryRun, json });
+      });
+    });
+}
+
+interface ResolveFlags extends CommonOptions {
+  pgdata?: string;
+  remove?: string;
+  dryRun?: boolean;
+  json?: boolean;
 }
 
 function timeline(text: string): TimelineId {

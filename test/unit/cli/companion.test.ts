@@ -39,11 +39,10 @@ describe('the companion', () => {
     [['wal', 'lst'], 'unknown command "lst"', 'Did you mean "list"?'],
     [['drill', '--json'], '"drill" is not supported by this version', 'See --help'],
     [['lock', 'status'], '"lock" is not supported by this version', 'See --help'],
-    [['repo', 'copy', '--from', '1', '--to', '2'], '"repo" is not supported by this version', 'See --help'],
-    [['wal', 'resolve', 'x'], '"wal resolve" is not supported by this version', 'See --help'],
+    [['wal', 'find', 'x'], '"wal find" is not supported by this version', 'See --help'],
     [['drill', '--help'], '"drill" is not supported by this version', 'See --help'],
     [['lock', 'status', '-?'], '"lock" is not supported by this version', 'See --help'],
-    [['wal', 'resolve', '--help'], '"wal resolve" is not supported by this version', 'See --help'],
+    [['wal', 'find', '--help'], '"wal find" is not supported by this version', 'See --help'],
     [['lsit', '--help'], 'unknown command "lsit"', 'Did you mean "list"?'],
     [['list', '--as-of', 'yesterday', '--repo', 'file:///x'], 'bad value for --as-of: "yesterday"', 'Give the offset'],
     [['backup', '--as-of', '2026-01-01'], 'this command does not take --as-of', 'Commands that only read'],
@@ -95,7 +94,13 @@ describe('the companion', () => {
       return result.stdout.trim().split(' ');
     };
     expect(await complete('walhold', 'ver')).toEqual(['verify']);
-    expect(await complete('walhold', '--repo', 'file:///x', 'wal', '')).toEqual(['list', 'inspect', 'push', '--help']);
+    expect(await complete('walhold', '--repo', 'file:///x', 'wal', '')).toEqual([
+      'list',
+      'inspect',
+      'push',
+      'resolve',
+      '--help',
+    ]);
     expect(await complete('walhold', 'wal', 'list', '--tim')).toEqual(['--timeline']);
     expect(await complete('walhold', 'list', '--s3-en')).toEqual(['--s3-endpoint']);
   });
