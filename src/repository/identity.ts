@@ -121,7 +121,8 @@ async function readOrMakePlace(
   return readIdentity(store, options);
 }
 
-async function requireEmpty(store: Store, { signal }: CallOptions): Promise<void> {
+/** Throws `store-gone` for a place that holds anything but an identity: no new repository is made there. */
+export async function requireEmpty(store: Store, { signal }: CallOptions): Promise<void> {
   for await (const entry of store.list('', { signal, delimited: true, limit: LOOK_AT })) {
     const key = entry.kind === 'object' ? entry.key : entry.prefix;
     // Another first push may have come between.

@@ -13,7 +13,7 @@ import { concernsOneObject, problemOf, type Problem } from './verify-problem.ts'
 import { inSlice, type VerifyScope } from './verify-scope.ts';
 
 /** Half a million files and more. */
-const MANIFEST_MAX_BYTES = 512 * 1024 * 1024;
+export const MANIFEST_MAX_BYTES: number = 512 * 1024 * 1024;
 
 /** What is known of the repository. */
 export interface BackupExpectation {
@@ -47,14 +47,14 @@ export async function verifyBackup(
 }
 
 /** A part or the configuration. */
-interface StreamedObject {
+export interface StreamedObject {
   key: string;
   kind: 'backup-part' | 'backup-config';
   stored: StoredRecord;
   frames: readonly FrameRecord[] | undefined;
 }
 
-function objectsOf(record: BackupRecord): StreamedObject[] {
+export function objectsOf(record: BackupRecord): StreamedObject[] {
   const parts = record.parts.map((part): StreamedObject => {
     return { key: partKey(record.id, part.number), kind: 'backup-part', stored: part, frames: part.frames };
   });

@@ -68,16 +68,17 @@ async function findStored(
   return stored.outcome;
 }
 
-interface Stored {
+export interface Stored {
   outcome: 'present' | 'equivalent';
   /** Of what was compared. */
   info: ObjectInfo;
 }
 
 /** What counts as the same content: what an object says of itself, or only all of it. */
-type Trust = 'head' | 'every byte';
+export type Trust = 'head' | 'every byte';
 
-async function compareStored(
+/** What the repository holds under the name, as a push would judge it; `undefined`: nothing. Throws as `pushInto`. */
+export async function compareStored(
   store: Store,
   wal: PreparedWal,
   options: PushOptions,

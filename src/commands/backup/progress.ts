@@ -23,25 +23,37 @@ const CLEAR_LINE = '\r\u001b[K';
 export async function showProgress(
   source: ProgressSource,
   output: ProgressOutput & { format: 'text' | 'json' },
+  options: { clock: Clock; done: AbortSignal },
+): Promise<void> {
+  const describe = output.format === 'json' ? jsonLine : textLine;
+  const line = (seconds: number): string => describe(source, seconds);
+  await repeatLine(line, { ...output, eachMs: output.format === 'json' ? EACH_MS : undefined }, options);
+}
+
+export interface LineOutput extends ProgressOutput {
+  /** A new line so often, even on a terminal; `undefined`: one line over and over there, one now and then elsewhere. */
+  eachMs?: number | undefined;
+}
+
+/** Writes the line until `done` aborts, and once at the end. `line` is told how many seconds have passed. */
+export async function repeatLine(
+  line: (seconds: number) => string,
+  output: LineOutput,
   { clock, done }: { clock: Clock; done: AbortSignal },
 ): Promise<void> {
   const begun = clock.now();
-  const onTerminal = output.isTerminal && output.format === 'text';
-  const line = (): string => {
-    const seconds = (clock.now() - begun) / 1000;
-    const text = output.format === 'json' ? jsonLine(source, seconds) : textLine(source, seconds);
-    return onTerminal ? `${CLEAR_LINE}${text}` : `${text}\n`;
-  };
-  const eachMs = onTerminal || output.format === 'json' ? EACH_MS : EACH_LINE_MS;
+  const overwritten = output.isTerminal && output.eachMs === undefined;
+  const eachMs = output.eachMs ?? (overwritten ? EACH_MS : EACH_LINE_MS);
   for (;;) {
     const over = await clock.sleep(eachMs, done).then(
       () => false,
       () => true,
     );
-    output.write(line());
+    const text = line((clock.now() - begun) / 1000);
+    output.write(overwritten ? `${CLEAR_LINE}${text}` : `${text}\n`);
     if (over) break;
   }
-  if (onTerminal) output.write('\n');
+  if (overwritten) output.write('\n');
 }
 
 function textLine({ bytes, totalBytes }: ProgressSource, seconds: number): string {

@@ -6,8 +6,11 @@ import { callCompanion } from '../../support/companion-call.ts';
 import { run } from '../../support/run.ts';
 
 const COMMANDS = [
-  ...['backup', 'restore', 'list', 'check', 'status', 'verify', 'wal', 'config', 'completion'].map((name) => [name]),
-  ...['list', 'inspect', 'push'].map((name) => ['wal', name]),
+  ...['backup', 'restore', 'list', 'check', 'status', 'verify', 'wal', 'repo', 'config', 'completion'].map((name) => [
+    name,
+  ]),
+  ...['list', 'inspect', 'push', 'resolve'].map((name) => ['wal', name]),
+  ['repo', 'copy'],
 ];
 
 describe('the companion', () => {

@@ -1,0 +1,140 @@
+/** One backup from one repository into another: its objects, and when all are there its `backup.json`. */
+import { hasCode, WalholdError } from '../../base/errors.ts';
+import { mapParallel } from '../../base/parallel.ts';
+import { parseBackupRecord, RECORD_MAX_BYTES } from '../../repository/backup-record-parse.ts';
+import type { BackupRecord } from '../../repository/backup-record.ts';
+import { backupPrefix, commitKey, manifestKey, type BackupId } from '../../repository/layout.ts';
+import { decodeObject } from '../../repository/object-codec.ts';
+import { damaged, parseTail, TAIL_BYTES } from '../../repository/object-head.ts';
+import { readStoredHead } from '../../repository/stored-head.ts';
+import { MANIFEST_MAX_BYTES, objectsOf, type StreamedObject } from '../../repository/verify-backup.ts';
+import { problemOf } from '../../repository/verify-problem.ts';
+import { readAll } from '../../store/read-all.ts';
+import { checkedPart } from './checked-part.ts';
+import type { CopyRun } from './copy-run.ts';
+
+/** Nothing is copied of an upload that no `backup.json` completes, nor the `backup.json` of a backup that could not be copied whole. */
+export async function copyBackup(run: CopyRun, id: BackupId): Promise<void> {
+  const { source, target, report, signal, log } = run;
+  const record = await guarded(run, commitKey(id), () => readSourceRecord(run, id));
+  if (record === 'faulty') return;
+  if (record === undefined) return log.info(`${id} in ${source.url} is an upload that did not end, or has not yet`);
+  const there = new Map<string, number>();
+  for await (const entry of target.store.list(backupPrefix(id), { signal })) {
+    if (entry.kind === 'object') there.set(entry.key, entry.bytes);
+  }
+  const before = report.conflicts.length + report.damaged.length;
+  await mapParallel(objectsOf(record.parsed), run.jobs, async (object) => {
+    await guarded(run, object.key, () => copyPart(run, record.parsed, object, there.get(object.key)));
+  });
+  await guarded(run, manifestKey(id), () => copyManifest(run, record.parsed, there.get(manifestKey(id))));
+  if (report.conflicts.length + report.damaged.length > before) {
+    return log.warning(`backup ${id} was not copied whole, and is no backup in ${target.url}`);
+  }
+  await guarded(run, commitKey(id), () => copyRecord(run, id, record.bytes));
+}
+
+/** What is wrong with one object is told, and the rest goes on. */
+async function guarded<T>({ report }: CopyRun, key: string, work: () => Promise<T>): Promise<T | 'faulty'> {
+  try {
+    return await work();
+  } catch (error) {
+    if (hasCode(error, 'conflict')) report.conflicts.push(problemOf(error, key));
+    else if (hasCode(error, 'damaged', 'bad-format')) report.damaged.push(problemOf(error, key));
+    else throw error;
+    return 'faulty';
+  }
+}
+
+async function readSourceRecord(
+  { source, systemId, signal }: CopyRun,
+  id: BackupId,
+): Promise<{ bytes: Buffer; parsed: BackupRecord } | undefined> {
+  const key = commitKey(id);
+  const found = await readAll(source.store, key, { signal, maxBytes: RECORD_MAX_BYTES });
+  if (found === undefined) return undefined;
+  const object = `${source.url}/${key}`;
+  const parsed = parseBackupRecord(found.bytes, id, object);
+  if (parsed.server.systemId !== systemId) throw damaged(object, `it is of cluster ${parsed.server.systemId}`);
+  return { bytes: found.bytes, parsed };
+}
+
+/** `there`: the bytes of the target's object, by its listing. */
+async function copyPart(
+  run: CopyRun,
+  record: BackupRecord,
+  object: StreamedObject,
+  there: number | undefined,
+): Promise<void> {
+  const { source, target, report, signal, dryRun, quick } = run;
+  const { key, stored } = object;
+  if (there !== undefined) {
+    if (there !== stored.storedBytes || (!quick && !(await haveSameEnd(run, object)))) throw taken(target.url, key);
+    return report.add('present', there);
+  }
+  if (dryRun) return report.add('copied', stored.storedBytes);
+  const opened = await source.store.open(key, { signal });
+  if (opened === undefined) throw damaged(`${source.url}/${key}`, 'the backup names it, and it is not stored');
+  const chunks = checkedPart(opened.chunks, record, { ...object, url: source.url });
+  const outcome = await target.store.create(key, { kind: 'stream', chunks }, { signal });
+  // Perhaps it was our own, and the answer was lost.
+  if (outcome === 'exists' && !(await haveSameEnd(run, object))) throw taken(target.url, key);
+  report.add(outcome === 'created' ? 'copied' : 'present', stored.storedBytes);
+}
+
+/** Whether the target's part ends with the description that the record expects. */
+async function haveSameEnd({ target, signal }: CopyRun, { key, stored }: StreamedObject): Promise<boolean> {
+  const range = { offset: -TAIL_BYTES };
+  const found = await readAll(target.store, key, { signal, range, maxBytes: TAIL_BYTES });
+  if (found === undefined) return false;
+  try {
+    const tail = parseTail(found.bytes, `${target.url}/${key}`);
+    return tail.sha256 === stored.sha256 && tail.storedCrc32c === stored.crc32c;
+  } catch (error) {
+    if (hasCode(error, 'damaged')) return false;
+    throw error;
+  }
+}
+
+async function copyManifest(run: CopyRun, record: BackupRecord, there: number | undefined): Promise<void> {
+  const { source, target, report, signal, dryRun, quick } = run;
+  const { id, manifest } = record;
+  const key = manifestKey(id);
+  const isSame = async (): Promise<boolean> => {
+    const found = await readStoredHead(target.store, key, { signal }).catch((error: unknown) => {
+      if (!hasCode(error, 'damaged')) throw error;
+    });
+    return found?.head.sha256 === manifest.sha256 && found.info.bytes === found.frameBytes + found.head.storedBytes;
+  };
+  if (there !== undefined) {
+    const same = quick ? there === manifest.storedBytes : await isSame();
+    if (!same) throw taken(target.url, key);
+    return report.add('present', there);
+  }
+  if (dryRun) return report.add('copied', manifest.storedBytes);
+  const object = `${source.url}/${key}`;
+  const found = await readAll(source.store, key, { signal, maxBytes: MANIFEST_MAX_BYTES });
+  if (found === undefined) throw damaged(object, 'it is not stored');
+  const { head } = decodeObject(found.bytes, object, MANIFEST_MAX_BYTES);
+  if (head.sha256 !== manifest.sha256)
+    throw damaged(object, 'it is not the manifest that the backup was committed with');
+  const outcome = await target.store.create(key, { kind: 'buffer', bytes: found.bytes }, { signal });
+  if (outcome === 'exists' && !(await isSame())) throw taken(target.url, key);
+  report.add(outcome === 'created' ? 'copied' : 'present', found.bytes.length);
+}
+
+async function copyRecord({ target, report, signal, dryRun }: CopyRun, id: BackupId, bytes: Buffer): Promise<void> {
+  const key = commitKey(id);
+  const outcome = dryRun ? undefined : await target.store.create(key, { kind: 'buffer', bytes }, { signal });
+  if (outcome === 'created') return report.add('copied', bytes.length);
+  const found = await readAll(target.store, key, { signal, maxBytes: RECORD_MAX_BYTES });
+  if (found === undefined && dryRun) return report.add('copied', bytes.length);
+  if (found?.bytes.equals(bytes) !== true) throw taken(target.url, key);
+  report.add('present', bytes.length);
+}
+
+function taken(url: string, key: string): WalholdError {
+  return new WalholdError('conflict', `other content is stored as ${key} in ${url}`, {
+    hint: 'Nothing was changed; look at both, and remove what is wrong with credentials that may.',
+  });
+}
