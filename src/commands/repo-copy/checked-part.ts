@@ -4,8 +4,8 @@ import { PartCheck } from '../../repository/part-check.ts';
 import type { StreamedObject } from '../../repository/verify-backup.ts';
 
 /**
- * The part's bytes as they pass by. What is not the part that the record describes throws `damaged` before the last bytes are
- * handed on, so that a store, which keeps nothing of a stream that fails, never keeps it.
+ * The part's bytes as they pass by. What is not the part that the record describes throws `damaged` instead of ending, so that a
+ * store, which keeps nothing of a stream that fails, never keeps it.
  */
 export async function* checkedPart(
   chunks: AsyncIterable<Uint8Array>,
@@ -21,15 +21,12 @@ export async function* checkedPart(
       if (headerFault !== undefined) throw damaged(object, headerFault);
     },
   });
-  let last: Uint8Array | undefined;
   for await (const chunk of chunks) {
     check.write(chunk);
-    if (last !== undefined) yield last;
-    last = chunk;
+    yield chunk;
   }
   const { name, kind: said, systemId } = check.end();
   if (name !== key.slice('backup/'.length) || said !== kind || systemId !== String(record.server.systemId)) {
     throw damaged(object, `it says that it is ${name} of cluster ${systemId}`);
   }
-  if (last !== undefined) yield last;
 }
