@@ -24,3 +24,8 @@ export function failedLook(name: string, expected: string, error: unknown): Chec
   const found = error.detail === undefined ? error.message : `${error.message}: ${error.detail}`;
   return item(name, false, found, expected, error.hint);
 }
+
+/** `repo`, `repo2`, …: as the settings name it. */
+export function settingName(number: number): string {
+  return number === 1 ? 'repo' : `repo${number}`;
+}

@@ -1,26 +1,33 @@
 /** Whether a repository is the cluster's, and a store that keeps its word, asked with the rights that a push has. */
 import { stat } from 'node:fs/promises';
+import type { Clock } from '../../base/clock.ts';
 import { hasCode } from '../../base/errors.ts';
 import { requireIdentity } from '../../repository/identity.ts';
 import { PROBE_KEY } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { probeConditions } from '../../store/probe.ts';
+import { describeSkew, MOST_STORE_SKEW_MS } from '../clock-skew.ts';
 import type { CommandContext } from '../command-context.ts';
-import { failedLook, item, notChecked, type CheckItem } from './check-item.ts';
-import { settingName } from './switched-segment.ts';
+import { bucketChecks, lookAtBucket, versioningOf } from './bucket-checks.ts';
+import { failedLook, item, notChecked, settingName, type CheckItem } from './check-item.ts';
+import { mendingOf } from './mending.ts';
+import { probeLockChecks } from './probe-lock.ts';
+import { rightsChecks } from './rights-checks.ts';
 
 /** More than the S3 store's part: a big object is made in several, and another request ends it. */
 const STREAM_BYTES = 17 * 1024 * 1024;
 
 export async function repositoryChecks(
-  { signal }: CommandContext,
+  { signal, clock }: CommandContext,
   repository: Repository,
   cluster: { systemId: bigint | undefined; dataDirectory: string | undefined },
 ): Promise<CheckItem[]> {
   const repo = settingName(repository.number);
   const items = [await identityCheck(repository, cluster.systemId, signal)];
-  if (items[0]?.ok === true) items.push(...(await conditionChecks(repository, signal)));
-  else {
+  if (items[0]?.ok === true) {
+    items.push(...(await conditionChecks(repository, signal)));
+    items.push(...(await protectionChecks(repository, { signal, clock })));
+  } else {
     // The first push must find a new repository empty.
     const why = "it is not known to be this cluster's repository";
     for (const [name, expected] of CONDITIONS) items.push(notChecked(`${repo} ${name}`, why, expected));
@@ -73,6 +80,36 @@ async function conditionChecks(repository: Repository, signal: AbortSignal): Pro
     signal.throwIfAborted();
     return [failedLook(`${repo} can be written`, 'objects can be created', error)];
   }
+}
+
+/** In this order: deleting comes last, since afterwards the probe may be gone. */
+async function protectionChecks(
+  repository: Repository,
+  { signal, clock }: { signal: AbortSignal; clock: Clock },
+): Promise<CheckItem[]> {
+  const mending = mendingOf(repository.settings);
+  if (mending === undefined) return [];
+  const repo = settingName(repository.number);
+  try {
+    const bucket = await lookAtBucket(repository, { signal });
+    const look = { repository, mending, bucket, probe: await repository.store.stat(PROBE_KEY, { signal }) };
+    const items = bucketChecks(look);
+    if (bucket.lockable !== false) items.push(...(await probeLockChecks(repository, { signal, clock })));
+    items.push(...(await rightsChecks(repository, { signal, mending, versioning: versioningOf(look) })));
+    return [...items, ...storeClockCheck(repository)];
+  } catch (error) {
+    signal.throwIfAborted();
+    return [failedLook(`${repo} protection`, 'what protects the objects can be looked at', error)];
+  }
+}
+
+function storeClockCheck({ number, store }: Repository): CheckItem[] {
+  const skewMs = store.clockSkewMs?.();
+  if (skewMs === undefined) return [];
+  const ok = Math.abs(skewMs) <= MOST_STORE_SKEW_MS;
+  const hint = ok ? undefined : 'Set the clocks right (NTP): locks go by that of the store.';
+  const expected = `within ${MOST_STORE_SKEW_MS / 60_000} minutes of this machine's`;
+  return [item(`${settingName(number)} clock of the store`, ok, describeSkew(skewMs), expected, hint)];
 }
 
 /** On the data directory's own disk a repository is lost together with it. A word of advice: tests and demos live so. */

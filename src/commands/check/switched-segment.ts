@@ -6,7 +6,8 @@ import { readStoredHead } from '../../repository/stored-head.ts';
 import { readArchiverStats, type ArchiverStats } from '../../server/archiver-stats.ts';
 import type { ServerSession } from '../../server/session.ts';
 import type { CommandContext } from '../command-context.ts';
-import { failedLook, item, notChecked, type CheckItem } from './check-item.ts';
+import { failedLook, item, notChecked, settingName, type CheckItem } from './check-item.ts';
+import { segmentLockCheck } from './probe-lock.ts';
 
 const NAME = 'segment stored';
 const EXPECTED = 'the segment that was just ended is in every repository';
@@ -76,7 +77,8 @@ interface Search {
   before: ArchiverStats;
 }
 
-async function lookFor(search: Search, { number, store }: Repository): Promise<CheckItem[]> {
+async function lookFor(search: Search, repository: Repository): Promise<CheckItem[]> {
+  const { number, store } = repository;
   const { context, file, begun } = search;
   const { clock, signal } = context;
   const name = `${settingName(number)} ${NAME}`;
@@ -89,7 +91,8 @@ async function lookFor(search: Search, { number, store }: Repository): Promise<C
       if (found !== undefined) {
         const seconds = Math.round((clock.now() - begun) / 100) / 10;
         const skewItem = clockItem(number, found.info.storedAt.getTime(), begun, clock.now());
-        return [item(name, true, `${file.name}, ${seconds} s after it was ended`, EXPECTED), skewItem];
+        const lockItems = await segmentLockCheck(repository, found.info, { signal });
+        return [item(name, true, `${file.name}, ${seconds} s after it was ended`, EXPECTED), ...lockItems, skewItem];
       }
     } catch (error) {
       failed = failedLook(name, EXPECTED, error);
@@ -122,9 +125,4 @@ function clockItem(number: number, storedAt: number, begun: number, found: numbe
   const ok = Math.abs(skewMs) <= MOST_SKEW_MS;
   const hint = ok ? undefined : 'Set the clocks right (NTP): locks and recovery times go by them.';
   return item(`${settingName(number)} clock`, ok, text, `within ${MOST_SKEW_MS / 1000} s of this machine's`, hint);
-}
-
-/** `repo`, `repo2`, …: as the settings name it. */
-export function settingName(number: number): string {
-  return number === 1 ? 'repo' : `repo${number}`;
 }
