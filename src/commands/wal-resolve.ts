@@ -73,8 +73,7 @@ export async function resolveName(
   const authentic = content?.json.authentic === true ? content.plain : undefined;
   const hasLocal = authentic !== undefined;
   const reading = { signal, systemId, segmentBytes: control?.segmentBytes, local: authentic };
-  const { contents, blind } = await readContents(known, file, reading);
-  for (const { repository, error } of blind) warnOfBlindness(log, repository, error);
+  const contents = await readContents(known, file, reading);
   const { remove } = options;
   if (remove !== undefined && !contents.some(({ id }) => id === remove)) throw noSuchContent(file, remove);
   const decisions = decide({ contents, hasLocal, remove }).map((decision, at) => {
@@ -123,13 +122,6 @@ async function readLocal(context: CommandContext, file: WalFile, pgdata: string 
     modifiedAt: found.mtime.toISOString(),
   };
   return { control, content: { plain, json } };
-}
-
-function warnOfBlindness(log: CommandContext['log'], { number, url }: Repository, error: unknown): void {
-  log.warning(`repository ${number} (${url}): only the newest version can be seen`, {
-    detail: error instanceof WalholdError ? error.message : String(error),
-    hint: 'Use credentials that may list and read versions (S3: s3:ListBucketVersions and s3:GetObjectVersion).',
-  });
 }
 
 function noSuchContent(file: WalFile, id: string): WalholdError {

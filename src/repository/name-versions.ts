@@ -18,16 +18,12 @@ export interface NameVersion {
 }
 
 /**
- * All that lies under one key, the oldest first; none: proven absent. Where versions cannot be listed, only what the store gives
- * is there, and `blind` says why. Throws what the store says.
+ * All that lies under one key, the oldest first; none: proven absent. Where versions cannot be listed, it is what the store gives (of
+ * which it warns). Throws what the store says.
  */
-export async function readVersions(
-  store: Store,
-  key: string,
-  { signal }: CallOptions,
-): Promise<{ versions: NameVersion[]; blind: unknown }> {
+export async function readVersions(store: Store, key: string, { signal }: CallOptions): Promise<NameVersion[]> {
   const versions: NameVersion[] = [];
-  let blind: unknown;
+  let seen = store.versions !== undefined;
   try {
     for await (const entry of store.versions?.list(key, { signal }) ?? []) {
       if (entry.kind === 'directory' || entry.key !== key) continue;
@@ -37,18 +33,18 @@ export async function readVersions(
     }
   } catch (error) {
     if (!hasCode(error, 'denied', 'unsupported')) throw error;
-    blind = error;
+    seen = false;
   }
-  if (store.versions === undefined || blind !== undefined) {
+  if (!seen) {
     const info = await store.stat(key, { signal });
-    if (info === undefined) return { versions: [], blind };
+    if (info === undefined) return [];
     const { version, storedAt, bytes, tag } = info;
     versions.push({ key, kind: 'version', version, storedAt, bytes, tag, current: true, protection: undefined });
   }
   for (const one of versions) {
     if (one.kind === 'version') one.protection = await protectionOf(store, one, { signal });
   }
-  return { versions, blind };
+  return versions;
 }
 
 async function protectionOf(

@@ -78,7 +78,7 @@ function addResolve(wal: Command, { run }: Companion): void {
       'show every content of a WAL file, here and in each repository, and remove what is not authentic (with credentials that may)',
     )
     .argument('<NAME>', 'the name of a WAL file');
-  withCommonOptions(command, 'reads')
+  withCommonOptions(command, 'checks')
     .option('-D, --pgdata <DIRECTORY>', 'data directory (default: PGDATA)')
     .option('--remove <ID>', 'remove this content, by the id shown, and nothing else')
     .option('-n, --dry-run', 'only show')

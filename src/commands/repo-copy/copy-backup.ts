@@ -1,15 +1,16 @@
 /** One backup from one repository into another: its objects, and when all are there its `backup.json`. */
 import { hasCode, WalholdError } from '../../base/errors.ts';
 import { mapParallel } from '../../base/parallel.ts';
+import { oldestAuthenticPart } from '../../repository/authentic-part.ts';
+import { readAuthentic } from '../../repository/authentic.ts';
 import { parseBackupRecord, RECORD_MAX_BYTES } from '../../repository/backup-record-parse.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import { backupPrefix, commitKey, manifestKey, type BackupId } from '../../repository/layout.ts';
 import { decodeObject } from '../../repository/object-codec.ts';
-import { damaged, parseTail, TAIL_BYTES } from '../../repository/object-head.ts';
-import { readStoredHead } from '../../repository/stored-head.ts';
+import { damaged, HEAD_MAX_BYTES, parseHead, parseTail, TAIL_BYTES } from '../../repository/object-head.ts';
 import { MANIFEST_MAX_BYTES, objectsOf, type StreamedObject } from '../../repository/verify-backup.ts';
 import { problemOf } from '../../repository/verify-problem.ts';
-import { readAll } from '../../store/read-all.ts';
+import type { ByteRange, CallOptions, ObjectInfo, Store } from '../../store/store.ts';
 import { checkedPart } from './checked-part.ts';
 import type { CopyRun } from './copy-run.ts';
 
@@ -51,12 +52,12 @@ async function readSourceRecord(
   id: BackupId,
 ): Promise<{ bytes: Buffer; parsed: BackupRecord } | undefined> {
   const key = commitKey(id);
-  const found = await readAll(source.store, key, { signal, maxBytes: RECORD_MAX_BYTES });
-  if (found === undefined) return undefined;
-  const object = `${source.url}/${key}`;
-  const parsed = parseBackupRecord(found.bytes, id, object);
-  if (parsed.server.systemId !== systemId) throw damaged(object, `it is of cluster ${parsed.server.systemId}`);
-  return { bytes: found.bytes, parsed };
+  return await readAuthentic(source.store, key, { signal, maxBytes: RECORD_MAX_BYTES }, ({ bytes }) => {
+    const object = `${source.url}/${key}`;
+    const parsed = parseBackupRecord(bytes, id, object);
+    if (parsed.server.systemId !== systemId) throw damaged(object, `it is of cluster ${parsed.server.systemId}`);
+    return { bytes, parsed };
+  });
 }
 
 /** `there`: the bytes of the target's object, by its listing. */
@@ -69,29 +70,47 @@ async function copyPart(
   const { source, target, report, signal, dryRun, quick } = run;
   const { key, stored } = object;
   if (there !== undefined) {
-    if (there !== stored.storedBytes || (!quick && !(await haveSameEnd(run, object)))) throw taken(target.url, key);
+    const same = quick ? there === stored.storedBytes : await haveSameEnd(run, object);
+    if (!same) throw taken(target.url, key);
     return report.add('present', there);
   }
   if (dryRun) return report.add('copied', stored.storedBytes);
-  const opened = await source.store.open(key, { signal });
-  if (opened === undefined) throw damaged(`${source.url}/${key}`, 'the backup names it, and it is not stored');
-  const chunks = checkedPart(opened.chunks, record, { ...object, url: source.url });
-  const outcome = await target.store.create(key, { kind: 'stream', chunks }, { signal });
+  const outcome = await oldestAuthenticPart(source.store, key, stored, { signal }, async (which) => {
+    const opened = await source.store.open(key, { signal, ...which });
+    if (opened === undefined) return undefined;
+    const chunks = checkedPart(opened.chunks, record, { ...object, url: source.url });
+    return await target.store.create(key, { kind: 'stream', chunks }, { signal });
+  });
+  if (outcome === undefined) throw damaged(`${source.url}/${key}`, 'the backup names it, and it is not stored');
   // Perhaps it was our own, and the answer was lost.
   if (outcome === 'exists' && !(await haveSameEnd(run, object))) throw taken(target.url, key);
   report.add(outcome === 'created' ? 'copied' : 'present', stored.storedBytes);
 }
 
-/** Whether the target's part ends with the description that the record expects. */
+/** Whether the target's part has the length and the end that the record expects. */
 async function haveSameEnd({ target, signal }: CopyRun, { key, stored }: StreamedObject): Promise<boolean> {
-  const range = { offset: -TAIL_BYTES };
-  const found = await readAll(target.store, key, { signal, range, maxBytes: TAIL_BYTES });
-  if (found === undefined) return false;
+  return await holds(target.store, key, { signal, range: { offset: -TAIL_BYTES } }, ({ bytes, info }, object) => {
+    const { sha256, storedCrc32c } = parseTail(bytes, object);
+    return sha256 === stored.sha256 && storedCrc32c === stored.crc32c && info.bytes === stored.storedBytes;
+  });
+}
+
+/** Whether readers of the target would take a version that fits. */
+async function holds(
+  store: Store,
+  key: string,
+  reading: CallOptions & { range?: ByteRange },
+  fits: (found: { info: ObjectInfo; bytes: Buffer }, object: string) => boolean,
+): Promise<boolean> {
+  const object = `${store.url}/${key}`;
   try {
-    const tail = parseTail(found.bytes, `${target.url}/${key}`);
-    return tail.sha256 === stored.sha256 && tail.storedCrc32c === stored.crc32c;
+    const found = await readAuthentic(store, key, { ...reading, maxBytes: RECORD_MAX_BYTES }, (one) => {
+      if (fits(one, object)) return one;
+      throw damaged(object, 'it is another one');
+    });
+    return found !== undefined;
   } catch (error) {
-    if (hasCode(error, 'damaged')) return false;
+    if (hasCode(error, 'damaged', 'bad-format')) return false;
     throw error;
   }
 }
@@ -100,12 +119,11 @@ async function copyManifest(run: CopyRun, record: BackupRecord, there: number | 
   const { source, target, report, signal, dryRun, quick } = run;
   const { id, manifest } = record;
   const key = manifestKey(id);
-  const isSame = async (): Promise<boolean> => {
-    const found = await readStoredHead(target.store, key, { signal }).catch((error: unknown) => {
-      if (!hasCode(error, 'damaged')) throw error;
+  const isSame = (): Promise<boolean> =>
+    holds(target.store, key, { signal, range: { offset: 0, bytes: HEAD_MAX_BYTES } }, ({ bytes, info }, object) => {
+      const { head, frameBytes } = parseHead(bytes, object);
+      return head.sha256 === manifest.sha256 && info.bytes === frameBytes + head.storedBytes;
     });
-    return found?.head.sha256 === manifest.sha256 && found.info.bytes === found.frameBytes + found.head.storedBytes;
-  };
   if (there !== undefined) {
     const same = quick ? there === manifest.storedBytes : await isSame();
     if (!same) throw taken(target.url, key);
@@ -113,24 +131,26 @@ async function copyManifest(run: CopyRun, record: BackupRecord, there: number | 
   }
   if (dryRun) return report.add('copied', manifest.storedBytes);
   const object = `${source.url}/${key}`;
-  const found = await readAll(source.store, key, { signal, maxBytes: MANIFEST_MAX_BYTES });
-  if (found === undefined) throw damaged(object, 'it is not stored');
-  const { head } = decodeObject(found.bytes, object, MANIFEST_MAX_BYTES);
-  if (head.sha256 !== manifest.sha256)
+  const reading = { signal, maxBytes: MANIFEST_MAX_BYTES };
+  const found = await readAuthentic(source.store, key, reading, ({ bytes }) => {
+    const { head } = decodeObject(bytes, object, MANIFEST_MAX_BYTES);
+    if (head.sha256 === manifest.sha256) return { bytes };
     throw damaged(object, 'it is not the manifest that the backup was committed with');
+  });
+  if (found === undefined) throw damaged(object, 'it is not stored');
   const outcome = await target.store.create(key, { kind: 'buffer', bytes: found.bytes }, { signal });
   if (outcome === 'exists' && !(await isSame())) throw taken(target.url, key);
   report.add(outcome === 'created' ? 'copied' : 'present', found.bytes.length);
 }
 
 async function copyRecord({ target, report, signal, dryRun }: CopyRun, id: BackupId, bytes: Buffer): Promise<void> {
+  const { store, url } = target;
   const key = commitKey(id);
-  const outcome = dryRun ? undefined : await target.store.create(key, { kind: 'buffer', bytes }, { signal });
-  if (outcome === 'created') return report.add('copied', bytes.length);
-  const found = await readAll(target.store, key, { signal, maxBytes: RECORD_MAX_BYTES });
-  if (found === undefined && dryRun) return report.add('copied', bytes.length);
-  if (found?.bytes.equals(bytes) !== true) throw taken(target.url, key);
-  report.add('present', bytes.length);
+  const isFree = dryRun
+    ? (await store.stat(key, { signal })) === undefined
+    : (await store.create(key, { kind: 'buffer', bytes }, { signal })) === 'created';
+  if (!isFree && !(await holds(store, key, { signal }, (found) => found.bytes.equals(bytes)))) throw taken(url, key);
+  report.add(isFree ? 'copied' : 'present', bytes.length);
 }
 
 function taken(url: string, key: string): WalholdError {

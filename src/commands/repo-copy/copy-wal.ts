@@ -1,6 +1,7 @@
 /** WAL files from one repository into another: read whole, judged, and stored by the same rule as a push. */
 import { forEachParallel } from '../../base/parallel.ts';
 import { hasCode } from '../../base/errors.ts';
+import { readAuthentic } from '../../repository/authentic.ts';
 import { judgeWal } from '../../repository/judge-wal.ts';
 import { parseWalKey, WAL_PREFIX, type WalObject } from '../../repository/layout.ts';
 import { damaged, type ObjectHead } from '../../repository/object-head.ts';
@@ -9,7 +10,6 @@ import { problemOf } from '../../repository/verify-problem.ts';
 import { compareStored, mostStoredBytes, pushInto } from '../../repository/wal-archive.ts';
 import { WAL_MAX_BYTES } from '../../repository/wal-content.ts';
 import type { PreparedWal } from '../../repository/wal-object.ts';
-import { readAll } from '../../store/read-all.ts';
 import type { CopyRun } from './copy-run.ts';
 import { pairedListing, type PairedEntry } from './paired-listing.ts';
 
@@ -63,11 +63,11 @@ async function storeOne(
 }
 
 /** Two small reads, and no contents: both describe the same, and the target's is as long as it says. */
-async function haveSameHead({ source, target, signal }: WalCopy, { key }: WalObject): Promise<boolean> {
+async function haveSameHead({ source, target, signal, systemId }: WalCopy, { key }: WalObject): Promise<boolean> {
   try {
     const [ours, theirs] = await Promise.all([
-      readStoredHead(source.store, key, { signal }),
-      readStoredHead(target.store, key, { signal }),
+      readStoredHead(source.store, key, { signal, systemId }),
+      readStoredHead(target.store, key, { signal, systemId }),
     ]);
     if (ours === undefined || theirs === undefined) return false;
     const whole = theirs.info.bytes === theirs.frameBytes + theirs.head.storedBytes;
@@ -81,15 +81,15 @@ async function haveSameHead({ source, target, signal }: WalCopy, { key }: WalObj
 
 const SAME: readonly (keyof ObjectHead)[] = ['kind', 'name', 'systemId', 'sha256', 'bytes'];
 
-/** The object, judged, its bytes as they are. `undefined`: gone by now. Throws `damaged` for what is not authentic. */
+/** The object's oldest authentic version, its bytes as they are. `undefined`: gone by now. Throws `damaged` where none is. */
 async function readSource(run: WalCopy, wal: WalObject): Promise<PreparedWal | undefined> {
   const { source, signal, systemId, segmentBytes } = run;
   const object = `${source.url}/${wal.key}`;
   const maxBytes = mostStoredBytes(segmentBytes ?? WAL_MAX_BYTES);
-  const found = await readAll(source.store, wal.key, { signal, maxBytes });
-  if (found === undefined) return undefined;
-  const judgement = judgeWal(wal, found.bytes, object, { systemId, segmentBytes });
-  if (judgement.kind !== 'authentic') throw damaged(object, judgement.why.join('; '));
-  const { head, plain } = judgement;
-  return { ...wal, systemId, plain, encoded: { head, bytes: found.bytes }, warnings: [] };
+  return await readAuthentic(source.store, wal.key, { signal, maxBytes }, ({ bytes }) => {
+    const judgement = judgeWal(wal, bytes, object, { systemId, segmentBytes });
+    if (judgement.kind !== 'authentic') throw damaged(object, judgement.why.join('; '));
+    const { head, plain } = judgement;
+    return { ...wal, systemId, plain, encoded: { head, bytes }, warnings: [] };
+  });
 }

@@ -32,12 +32,6 @@ export interface StoredContent extends NameVersion {
 const MOST_READ = 100;
 const ID_HEX = 16;
 
-export interface Readings {
-  contents: StoredContent[];
-  /** Repositories whose older versions cannot be seen. */
-  blind: { repository: Repository; error: unknown }[];
-}
-
 /**
  * Reads one content after the other; only the reference stays in memory: `local`, or the first authentic one. Throws what a store
  * says.
@@ -46,15 +40,12 @@ export async function readContents(
   repositories: readonly Repository[],
   file: WalFile,
   options: CallOptions & { systemId: bigint; segmentBytes: number | undefined; local: Buffer | undefined },
-): Promise<Readings> {
+): Promise<StoredContent[]> {
   const contents: StoredContent[] = [];
-  const blind: Readings['blind'] = [];
   let reference = options.local;
   for (const repository of repositories) {
     for (const wal of await objectsOf(repository, file, options)) {
-      const found = await readVersions(repository.store, wal.key, options);
-      if (found.blind !== undefined) blind.push({ repository, error: found.blind });
-      for (const [at, version] of found.versions.entries()) {
+      for (const [at, version] of (await readVersions(repository.store, wal.key, options)).entries()) {
         const { id, judgement } = await judgeVersion(repository, wal, { version, at }, options);
         const sound = judgement.kind === 'authentic' ? judgement : 'sound' in judgement ? judgement.sound : undefined;
         // Partials may rightly differ: each has a key of its own.
@@ -66,7 +57,7 @@ export async function readContents(
       }
     }
   }
-  return { contents, blind };
+  return contents;
 }
 
 type VersionJudgement = WalJudgement | { kind: 'marker' };
