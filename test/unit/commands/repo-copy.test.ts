@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -9,10 +9,14 @@ import { CopyReport, type CopyRun } from '../../../src/commands/repo-copy/copy-r
 import { copyWal } from '../../../src/commands/repo-copy/copy-wal.ts';
 import { parseBackupId, type BackupId } from '../../../src/repository/layout.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
+import { fileStore } from '../../../src/store/file.ts';
+import type { Store, StoreVersions } from '../../../src/store/store.ts';
+import { withVersions } from '../../../src/store/with-versions.ts';
 import { callCompanion, jsonOf } from '../../support/companion-call.ts';
 import { FileRepository, SYSTEM_ID } from '../../support/file-repository.ts';
 import { memoryRepository, preparedWal } from '../../support/memory-repository.ts';
 import { nameOf, putSegments, segmentBytes } from '../../support/made-segments.ts';
+import { VersionedMemoryBucket } from '../../support/versioned-memory-store.ts';
 import { inSegment, putBackup } from '../../support/stored-backup.ts';
 
 const ID = '20261122T174500Z-full';
@@ -216,6 +220,38 @@ describe('the order of a copy', () => {
     expect([run.report.copied, run.report.present]).toEqual([OBJECTS - 4, 4]);
     expect(run.report.conflicts).toEqual([]);
     expect(memory.objects.size).toBe(OBJECTS + 1);
+  });
+
+  it.each([
+    [
+      'before it came',
+      (bucket: VersionedMemoryBucket, key: string, bytes: Buffer) => {
+        bucket.put(key, 'squatted');
+        bucket.put(key, bytes);
+      },
+    ],
+    [
+      'after it',
+      (bucket: VersionedMemoryBucket, key: string, bytes: Buffer) => {
+        bucket.put(key, bytes);
+        bucket.put(key, 'a cover');
+        bucket.hide(key);
+      },
+    ],
+  ])('is not led astray by what somebody put under each name %s', async (_, meddle) => {
+    const bucket = new VersionedMemoryBucket();
+    for (const [key, text] of Object.entries(await filesIn(source.root))) {
+      if (key === 'walhold.json') bucket.put(key, Buffer.from(text, 'base64'));
+      else meddle(bucket, key, Buffer.from(text, 'base64'));
+    }
+    const tampered = { ...source.repository, store: withVersions(bucket.store as Store & { versions: StoreVersions }) };
+    await mkdir(target);
+    const run = { ...into({ ...source.repository, store: fileStore({ root: target }) }), source: tampered };
+    await copyWal({ ...run, segmentBytes: 1024 * 1024 });
+    await copyBackup(run, parseBackupId(ID) as BackupId);
+    expect(run.report).toMatchObject({ copied: OBJECTS, conflicts: [], damaged: [] });
+    const { 'walhold.json': _identity, ...files } = await filesIn(source.root);
+    expect(await filesIn(target)).toEqual(files);
   });
 
   it("locks what it stores as the target's settings say", async () => {
