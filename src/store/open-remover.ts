@@ -5,24 +5,9 @@ import type { RemovingStore } from './store.ts';
 
 /**
  * Deleting in a repository's store, for the commands whose work that is: nothing else may import this (lint enforces). Loads the one
- * backend that is needed; asks it nothing yet. Each call is repeated by `policy`.
+ * backend that is needed, which repeats its requests by `policy`; asks it nothing yet.
  */
-export async function openRemover(settings: StoreSettings, policy: RetryPolicy): Promise<RemovingStore> {
-  const remover = await backend(settings);
-  const hide = remover.hide?.bind(remover);
-  return {
-    remove: (key, options) =>
-      policy.run(`remove ${key}`, (signal) => remover.remove(key, { ...options, signal }), options),
-    ...(hide === undefined
-      ? {}
-      : {
-          hide: (key, options) => policy.run(`hide ${key}`, (signal) => hide(key, { ...options, signal }), options),
-        }),
-    close: () => remover.close(),
-  };
-}
-
-async function backend(settings: StoreSettings): Promise<RemovingStore> {
+export async function openRemover(settings: StoreSettings, _policy: RetryPolicy): Promise<RemovingStore> {
   switch (settings.scheme) {
     case 'file': {
       const { fileRemover } = await import('./file-remove.ts');

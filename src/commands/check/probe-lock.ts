@@ -1,6 +1,7 @@
 /** Whether what these credentials store gets the lock that is asked for, by the probe's object. */
 import { hasCode } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
+import { formatTime } from '../../postgres/units.ts';
 import { PROBE_KEY } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { ensureLocked } from '../../store/lock-proof.ts';
@@ -22,17 +23,13 @@ export async function probeLockChecks(
     const info = await store.stat(PROBE_KEY, { signal });
     if (info === undefined) return [];
     const reading = info.version === undefined ? { signal } : { signal, version: info.version };
-    const before = await store.locks?.look(PROBE_KEY, reading);
-    if (isLocked(before)) return [item(name, true, describe(before), expected)];
-    const ranOut = info.storedAt.getTime() + lock.periodMs <= clock.now() + (store.clockSkewMs?.() ?? 0);
     try {
       await ensureLocked(store, PROBE_KEY, lock, reading);
     } catch (error) {
+      const ranOut = info.storedAt.getTime() + lock.periodMs <= clock.now() + (store.clockSkewMs?.() ?? 0);
       if (!ranOut || !hasCode(error, 'denied', 'unlocked')) throw error;
       const hint = 'Only a new object can show it: look at the row about the segment.';
-      return [
-        item(name, true, `its lock ran out, ${lock.periodMs / 86_400_000} days after it was made`, expected, hint),
-      ];
+      return [item(name, true, `its lock ran out, ${formatTime(lock.periodMs)} after it was made`, expected, hint)];
     }
     return [item(name, true, describe(await store.locks?.look(PROBE_KEY, reading)), expected)];
   } catch (error) {
