@@ -64,7 +64,7 @@ async function findStored(
   if (stored === undefined || lock === undefined) return stored?.outcome;
   const { version } = stored.info;
   const { signal } = options;
-  await ensureLocked(store, wal.key, lock, version === undefined ? { signal } : { signal, version });
+  await ensureLocked(store, wal.key, lock, { signal, version });
   return stored.outcome;
 }
 

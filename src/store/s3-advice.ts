@@ -45,10 +45,11 @@ export class S3Advice {
     };
   }
 
-  private command(name: string, options: string): string {
+  /** A call of `aws s3api` about this bucket. */
+  command(name: string, options = ''): string {
     const { bucket, endpoint } = this.place;
     const at = endpoint === undefined ? '' : ` --endpoint-url ${endpoint}`;
-    return `aws${at} s3api ${name} --bucket ${bucket} ${options}`;
+    return `aws${at} s3api ${name} --bucket ${bucket} ${options}`.trimEnd();
   }
 }
 

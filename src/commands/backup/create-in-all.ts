@@ -18,8 +18,7 @@ export async function createInAll(
     const found = await readAll(store, key, { signal, maxBytes: bytes.length + 1 }).catch(() => undefined);
     if (found?.bytes.equals(bytes) === true) {
       const { version } = found.info;
-      if (lock !== undefined)
-        await ensureLocked(store, key, lock, version === undefined ? { signal } : { signal, version });
+      if (lock !== undefined) await ensureLocked(store, key, lock, { signal, version });
       continue;
     }
     throw new WalholdError('conflict', `could not store ${key} in ${store.url}: the name is taken`, {

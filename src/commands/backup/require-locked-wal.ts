@@ -22,7 +22,7 @@ export async function requireLockedWal(
       const info = await store.stat(walKey(file), { signal });
       if (info === undefined) return;
       const { key, version } = info;
-      await ensureLocked(store, key, lock, version === undefined ? { signal } : { signal, version });
+      await ensureLocked(store, key, lock, { signal, version });
     });
   }
 }

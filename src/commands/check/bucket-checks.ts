@@ -6,7 +6,6 @@ import type { BucketProtection, CallOptions, ObjectInfo } from '../../store/stor
 import { item, settingName, type CheckItem } from './check-item.ts';
 import type { Mending } from './mending.ts';
 
-const DAY_MS = 86_400_000;
 const UNSEEN = 'not to be seen with these credentials';
 
 /** What is known when the bucket is judged. */
@@ -31,7 +30,7 @@ export async function lookAtBucket({ store }: Repository, options: CallOptions):
 }
 
 export function bucketChecks(look: BucketLook): CheckItem[] {
-  return [versioningCheck(look), ...lockChecks(look), lifecycleCheck(look), ...retentionChecks(look)];
+  return [versioningCheck(look), ...lockChecks(look), lifecycleCheck(look), retentionCheck(look.repository)];
 }
 
 /** Whether a replaced object stays, as far as anything tells. */
@@ -52,35 +51,31 @@ function versioningCheck(look: BucketLook): CheckItem {
   return item(name, enough || !needed, found, expected, enough ? undefined : mending.versioning);
 }
 
-function lockChecks({ repository, mending, bucket }: BucketLook): CheckItem[] {
-  const repo = settingName(repository.number);
-  const name = `${repo} object lock`;
-  const expected = 'objects can be locked, and are';
-  const { lock } = repository;
-  if (lock === undefined) {
-    const hint = 'Advice: set lock_mode and lock_period, so that nobody can delete what is stored.';
-    return [item(name, true, 'lock_mode is none', expected, hint)];
+function lockChecks(look: BucketLook): CheckItem[] {
+  const { repository, mending, bucket } = look;
+  const { lock, settings } = repository;
+  if (lock === undefined) return [noLockItem(repository)];
+  // A policy of a GCS bucket locks where single objects cannot be.
+  if (settings.scheme === 'gs' && lock.mode === 'bucket') return [defaultCheck(look, lock)];
+  const name = `${settingName(repository.number)} object lock`;
+  const expected = EXPECTED_LOCK;
+  if (bucket.lockable === false) {
+    // Without locks there is no default either: one row says it.
+    return [item(name, false, 'the bucket cannot lock objects', expected, mending.objectLock)];
   }
-  const items =
-    bucket.lockable === undefined
-      ? [item(name, true, UNSEEN, expected)]
-      : [
-          item(
-            name,
-            bucket.lockable,
-            bucket.lockable ? 'possible' : 'the bucket has no object lock',
-            expected,
-            bucket.lockable ? undefined : mending.objectLock,
-          ),
-        ];
-  // Without locks there is no default either: one row says it.
-  return bucket.lockable === false ? items : [...items, defaultCheck({ repository, mending, bucket }, lock)];
+  const found = bucket.lockable === undefined ? UNSEEN : 'possible';
+  return [item(name, true, found, expected), defaultCheck(look, lock)];
 }
 
-function defaultCheck(
-  { repository, mending, bucket }: Omit<BucketLook, 'probe'>,
-  lock: NonNullable<Repository['lock']>,
-): CheckItem {
+export const EXPECTED_LOCK = 'objects can be locked, and are';
+
+/** Where the settings ask for none. */
+export function noLockItem({ number }: Repository): CheckItem {
+  const hint = 'Advice: set lock_mode and lock_period, so that nobody can delete what is stored.';
+  return item(`${settingName(number)} object lock`, true, 'lock_mode is none', EXPECTED_LOCK, hint);
+}
+
+function defaultCheck({ repository, mending, bucket }: BucketLook, lock: NonNullable<Repository['lock']>): CheckItem {
   const name = `${settingName(repository.number)} default retention`;
   const decides = lock.mode === 'bucket';
   const expected = decides
@@ -90,7 +85,7 @@ function defaultCheck(
   if (found === undefined) return item(name, true, UNSEEN, expected);
   const text = found === 'none' ? 'none' : `${found.mode} for ${formatTime(found.periodMs)}`;
   const ok = !decides || (found !== 'none' && found.periodMs >= lock.periodMs);
-  return item(name, ok, text, expected, ok ? undefined : mending.defaultRetention(Math.ceil(lock.periodMs / DAY_MS)));
+  return item(name, ok, text, expected, ok ? undefined : mending.defaultRetention(lock.periodMs));
 }
 
 /** They run as the bucket's owner, whatever rights anybody else has. */
@@ -105,13 +100,14 @@ function lifecycleCheck({ repository, mending, bucket }: BucketLook): CheckItem 
   return item(name, false, lifecycle.join('; '), expected, hint);
 }
 
-function retentionChecks({ repository: { number, retention, lock } }: BucketLook): CheckItem[] {
+/** Whether the settings say how long anything is kept. */
+export function retentionCheck({ number, retention, lock }: Repository): CheckItem {
   const name = `${settingName(number)} retention`;
   const expected = 'retention_window says for how long any moment stays recoverable';
   const { windowMs, fullBackups } = retention;
   if (windowMs === undefined) {
     const hint = 'Advice: set retention_window; without it "walhold expire" keeps everything.';
-    return [item(name, true, 'retention_window is not set', expected, hint)];
+    return item(name, true, 'retention_window is not set', expected, hint);
   }
   const found = `${formatTime(windowMs)}, at least ${fullBackups} full backups`;
   // The settings are refused where lock_period is shorter; a window begins with a backup that is older than it.
@@ -119,5 +115,5 @@ function retentionChecks({ repository: { number, retention, lock } }: BucketLook
     lock === undefined
       ? undefined
       : `Locks run for ${formatTime(lock.periodMs)} from the writing; run "walhold lock extend" daily for what is needed longer.`;
-  return [item(name, true, found, expected, hint)];
+  return item(name, true, found, expected, hint);
 }

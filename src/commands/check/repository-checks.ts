@@ -10,6 +10,7 @@ import { describeSkew, MOST_STORE_SKEW_MS } from '../clock-skew.ts';
 import type { CommandContext } from '../command-context.ts';
 import { bucketChecks, lookAtBucket, versioningOf } from './bucket-checks.ts';
 import { failedLook, item, notChecked, settingName, type CheckItem } from './check-item.ts';
+import { fileChecks } from './file-checks.ts';
 import { mendingOf } from './mending.ts';
 import { probeLockChecks } from './probe-lock.ts';
 import { rightsChecks } from './rights-checks.ts';
@@ -87,8 +88,12 @@ async function protectionChecks(
   repository: Repository,
   { signal, clock }: { signal: AbortSignal; clock: Clock },
 ): Promise<CheckItem[]> {
-  const mending = mendingOf(repository.settings);
-  if (mending === undefined) return [];
+  const { settings } = repository;
+  if (settings.scheme === 'file') {
+    const items = await fileChecks(repository, settings.path, { signal });
+    return [...items, ...(await probeLockChecks(repository, { signal, clock }))];
+  }
+  const mending = mendingOf(settings);
   const repo = settingName(repository.number);
   try {
     const bucket = await lookAtBucket(repository, { signal });

@@ -87,7 +87,7 @@ describe('what check says of a bucket', () => {
       'a lock on a bucket without',
       { bucket: { ...BUCKET, lockable: false } },
       'object lock',
-      /put-object-lock-conf.*--bucket memory/,
+      /put-object-lock-configuration --bucket memory/,
     ],
     [
       'a lock on a bucket without versions',
