@@ -22,7 +22,8 @@ export async function probeLockChecks(
   try {
     const info = await store.stat(PROBE_KEY, { signal });
     if (info === undefined) return [];
-    const reading = info.version === undefined ? { signal } : { signal, version: info.version };
+    const version = info.version === undefined ? {} : { version: info.version };
+    const reading = { signal, ...version };
     try {
       await ensureLocked(store, PROBE_KEY, lock, reading);
     } catch (error) {
@@ -31,7 +32,9 @@ export async function probeLockChecks(
       const hint = 'Only a new object can show it: look at the row about the segment.';
       return [item(name, true, `its lock ran out, ${formatTime(lock.periodMs)} after it was made`, expected, hint)];
     }
-    return [item(name, true, describe(await store.locks?.look(PROBE_KEY, reading)), expected)];
+    return [
+      item(name, true, describe(await store.locks?.look(PROBE_KEY, { ...reading, retentionOnly: true })), expected),
+    ];
   } catch (error) {
     signal.throwIfAborted();
     return [failedLook(name, expected, error)];
@@ -48,7 +51,11 @@ export async function segmentLockCheck(
   const name = `${settingName(number)} segment locked`;
   const expected = 'the segment that was just stored is locked';
   try {
-    const found = await store.locks?.look(key, version === undefined ? { signal } : { signal, version });
+    const found = await store.locks?.look(key, {
+      signal,
+      retentionOnly: true,
+      ...(version === undefined ? {} : { version }),
+    });
     if (isLocked(found)) return [item(name, true, describe(found), expected)];
     const hint = "Let the server's archive_command have the same lock settings as here, and the right to set locks.";
     return [item(name, false, 'it has no lock', expected, hint)];
