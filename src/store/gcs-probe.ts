@@ -17,7 +17,7 @@ export function gcsProbe(
   place: GcsPlace,
   reader: GcsReader,
   objects: GcsObjectOptions,
-): Required<StoreProbe> {
+): Required<Omit<StoreProbe, 'encryption'>> {
   return {
     async createWithWrongChecksum(key, bytes, { signal }) {
       requireObjectKey(key);

@@ -35,7 +35,9 @@ export interface GcsStoreSettings extends Omit<GcsSettings, 'scheme'> {
 }
 
 /** A store with all its parts but those that a reader of versions adds. */
-export type GcsStore = Required<Omit<Store, 'candidates' | 'report' | 'probe'>> & { probe: Required<StoreProbe> };
+export type GcsStore = Required<Omit<Store, 'candidates' | 'report' | 'probe'>> & {
+  probe: Required<Omit<StoreProbe, 'encryption'>>;
+};
 
 /** Asks the bucket nothing, and for credentials only with the first request. Throws `config` for settings that cannot work. */
 export function gcsStore(settings: GcsStoreSettings): GcsStore {

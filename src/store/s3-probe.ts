@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { hasCode } from '../base/errors.ts';
 import { addCrc32c, checksumText } from './checksum.ts';
 import { requireObjectKey } from './object-key.ts';
@@ -62,6 +62,23 @@ export class S3Probe implements StoreProbe {
     if (plainly === 'accepted') return { name, version: 'accepted' };
     const bypassing = await this.delete(key, signal, { VersionId: version, BypassGovernanceRetention: true });
     return { name, version: bypassing };
+  }
+
+  async encryption(
+    key: string,
+    { signal }: CallOptions,
+  ): Promise<{ method: string; kmsKey: string | undefined } | undefined> {
+    requireObjectKey(key);
+    const command = new HeadObjectCommand(this.object(key));
+    try {
+      const what = `look at ${this.place.url}/${key}`;
+      const head = await this.place.ask(what, signal, (once) => this.client.send(command, once));
+      const { ServerSideEncryption: method, SSEKMSKeyId: kmsKey } = head;
+      return method === undefined ? undefined : { method, kmsKey };
+    } catch (error) {
+      if (answerOf(error)?.status === 404) return undefined;
+      throw error;
+    }
   }
 
   /** `undefined` too where an earlier probe's marker hides it, or without versions. */

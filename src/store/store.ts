@@ -72,6 +72,8 @@ export interface StoreProbe {
     key: string,
     options: CallOptions,
   ): Promise<{ name: 'refused' | 'accepted'; version: 'refused' | 'accepted' | 'untried' }>;
+  /** What the store says of how an object is encrypted, and by which key, in its own words. `undefined`: absent, or not at all. */
+  encryption?(key: string, options: CallOptions): Promise<{ method: string; kmsKey: string | undefined } | undefined>;
 }
 
 export interface CallOptions {

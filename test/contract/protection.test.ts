@@ -5,6 +5,7 @@ import type { CheckItem } from '../../src/commands/check/check-item.ts';
 import type { ResolveJson } from '../../src/commands/wal-resolve/resolve-report.ts';
 import { formatIdentity } from '../../src/repository/identity.ts';
 import { callCompanion, jsonOf } from '../support/companion-call.ts';
+import { answers, asUsual } from '../support/fake-s3-faults.ts';
 import type { FakeBucket, FakeBucketOptions } from '../support/fake-s3-bucket.ts';
 import { FakeS3, type FakeS3Options } from '../support/fake-s3.ts';
 import { SYSTEM_ID } from '../support/file-repository.ts';
@@ -80,6 +81,27 @@ describe('check on S3', () => {
     expect(rows['probe is locked']?.found).toMatch(/^compliance until /);
     expect(rows['cannot overwrite']).toMatchObject({ found: 'refused', hint: null });
     expect(bucket.current('main/walhold.probe')?.retention?.mode).toBe('COMPLIANCE');
+  });
+
+  it('says how objects are encrypted, and notices a key that the probe was not stored with', async () => {
+    await start({ rights: ARCHIVER });
+    expect((await check()).rows['encryption']).toMatchObject({ ok: true, found: 'AES256' });
+    const { rows, wrong } = await check('--s3-kms-key', 'alias/backups');
+    expect(wrong).toEqual(['encryption']);
+    expect(rows['encryption']?.hint).toContain('newer');
+  });
+
+  it('shows the KMS key, and that what it encrypts can be read', async () => {
+    await start({ rights: ARCHIVER });
+    const { rows, wrong } = await check('--s3-kms-key', 'arn:aws:kms:eu-central-1:1:key/abc');
+    expect(wrong).toEqual([]);
+    expect(rows['encryption']?.found).toBe('aws:kms, key arn:aws:kms:eu-central-1:1:key/abc');
+    // As S3 answers once the key is disabled: the listing is whole, and nothing can be read.
+    fake.fail(asUsual, { operation: 'GetObject' });
+    fake.fail(answers(400, 'KMS.DisabledException'), { operation: 'GetObject', times: 50 });
+    const after = await check('--s3-kms-key', 'abc');
+    expect(after.wrong).toContain('encryption');
+    expect(after.rows['encryption']?.hint).toContain('s3_kms_key, its state');
   });
 
   const wrongs: [

@@ -100,6 +100,7 @@ function getObject(fake: FakeS3, bucket: FakeBucket, { key, query, headers }: S3
   const shown: Record<string, string> = {
     ...versionHeaders(bucket, version),
     ...lockHeaders(version, caller),
+    ...encryptionHeaders(version),
     'last-modified': version.storedAt.toUTCString(),
     'accept-ranges': 'bytes',
     ...(headers['x-amz-checksum-mode'] === 'ENABLED' ? checksumHeaders(version, bytes) : {}),
@@ -131,6 +132,16 @@ function rangeOf(header: string, size: number): { from: number; to: number } {
 }
 
 /** A bucket that never kept versions does not speak of them. */
+/** S3 says so of each object; one that no key is named for it encrypts with its own. */
+function encryptionHeaders({ headers }: FakeVersion): Record<string, string> {
+  const { 'x-amz-server-side-encryption': method = 'AES256', 'x-amz-server-side-encryption-aws-kms-key-id': key } =
+    headers;
+  return {
+    'x-amz-server-side-encryption': method,
+    ...(key === undefined ? {} : { 'x-amz-server-side-encryption-aws-kms-key-id': key }),
+  };
+}
+
 export function versionHeaders(bucket: FakeBucket, version: FakeVersion): Record<string, string> {
   const named = bucket.options.versioning === 'off' ? {} : { 'x-amz-version-id': version.id };
   return { etag: version.etag, ...named };

@@ -10,6 +10,7 @@ import { describeSkew, MOST_STORE_SKEW_MS } from '../clock-skew.ts';
 import type { CommandContext } from '../command-context.ts';
 import { bucketChecks, lookAtBucket, versioningOf } from './bucket-checks.ts';
 import { failedLook, item, notChecked, settingName, type CheckItem } from './check-item.ts';
+import { encryptionChecks } from './encryption-check.ts';
 import { fileChecks } from './file-checks.ts';
 import { mendingOf } from './mending.ts';
 import { probeLockChecks } from './probe-lock.ts';
@@ -99,6 +100,7 @@ async function protectionChecks(
     const bucket = await lookAtBucket(repository, { signal });
     const look = { repository, mending, bucket, probe: await repository.store.stat(PROBE_KEY, { signal }) };
     const items = bucketChecks(look);
+    items.push(...(await encryptionChecks(repository, { signal })));
     if (bucket.lockable !== false) items.push(...(await probeLockChecks(repository, { signal, clock })));
     items.push(...(await rightsChecks(repository, { signal, mending, versioning: versioningOf(look) })));
     return [...items, ...storeClockCheck(repository)];
