@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { formatLsn } from '../postgres/lsn.ts';
 import type { BackupRecord, FileRecord, FrameRecord, PartRecord } from './backup-record.ts';
+import { sealJson } from './sealed-json.ts';
 
 /**
  * The document: JSON, one line for each field and each frame. Its last line is the SHA-256 of all bytes before that line, as in
@@ -14,17 +14,16 @@ export function formatBackupRecord(record: BackupRecord): Buffer {
   for (const [index, part] of record.parts.entries()) {
     lines.push(...partLines(part, index === record.parts.length - 1));
   }
-  lines.push('],', '');
-  const text = Buffer.from(lines.join('\n'), 'utf8');
-  const digest = createHash('sha256').update(text).digest('hex');
-  return Buffer.concat([text, Buffer.from(`"sha256": "${digest}"}\n`, 'utf8')]);
+  lines.push('],');
+  return sealJson(lines);
 }
 
 function fieldsOf(record: BackupRecord): Record<string, unknown> {
-  const { parts: _, parent: __, config, server, startLsn, stopLsn, ...plain } = record;
+  const { parts: _, parent: __, config, server, startLsn, stopLsn, keepUntil, ...plain } = record;
   return {
     format: 1,
     ...plain,
+    ...(keepUntil === undefined ? {} : { keepUntil }),
     parent: null,
     startLsn: formatLsn(startLsn),
     stopLsn: formatLsn(stopLsn),

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { WalholdError } from '../base/errors.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { isTimelineId } from '../postgres/timeline.ts';
@@ -8,6 +7,7 @@ import { Fields, isText } from './backup-record-fields.ts';
 import { readParts, storedFields } from './backup-record-parts.ts';
 import { MOST_BAD_PAGES, type BackupRecord, type ConfigRecord, type ServerRecord } from './backup-record.ts';
 import { parseBackupId, type BackupId } from './layout.ts';
+import { openSealedJson } from './sealed-json.ts';
 
 /** A record of two million files is about this long. */
 export const RECORD_MAX_BYTES: number = 256 * 1024 * 1024;
@@ -25,11 +25,7 @@ export function parseBackupRecord(bytes: Uint8Array, id: BackupId, object: strin
   if (bytes.length > RECORD_MAX_BYTES) {
     throw new WalholdError('bad-format', `could not trust ${object}`, { detail: `it is ${bytes.length} bytes long` });
   }
-  const fields = new Fields(
-    documentOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), object),
-    object,
-    '',
-  );
+  const fields = new Fields(openSealedJson(bytes, object), object, '');
   if (fields.read('id', (value) => (isText(value, 40) ? parseBackupId(value) : undefined)) !== id)
     throw fields.wrong('id');
   if (!fields.isNull('parent')) throw fields.wrong('parent');
@@ -43,6 +39,7 @@ export function parseBackupRecord(bytes: Uint8Array, id: BackupId, object: strin
     label: fields.text('label', LONGEST_TEXT),
     startedAt: readTime(fields, 'startedAt'),
     stoppedAt: readTime(fields, 'stoppedAt'),
+    ...(fields.has('keepUntil') ? { keepUntil: readKeep(fields) } : {}),
     startLsn,
     stopLsn,
     timeline: fields.read('timeline', (value) =>
@@ -68,28 +65,6 @@ export function parseBackupRecord(bytes: Uint8Array, id: BackupId, object: strin
     settings: readSettings(fields),
     parts: readParts(fields, object),
   };
-}
-
-/** The last line is the digest of all before it. */
-function documentOf(bytes: Buffer, object: string): unknown {
-  const lastLine = bytes.lastIndexOf(0x0a, bytes.length - 2) + 1;
-  const digest = /^"sha256": "([0-9a-f]{64})"\}\n$/.exec(bytes.toString('latin1', lastLine, lastLine + 100))?.[1];
-  if (digest === undefined) throw bad(object, 'its last line is not its digest', 'bad-format');
-  if (createHash('sha256').update(bytes.subarray(0, lastLine)).digest('hex') !== digest) {
-    throw bad(object, 'its digest does not fit its contents', 'damaged');
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    throw bad(object, 'it is not JSON', 'bad-format', error);
-  }
-  const format = (value as Record<string, unknown> | null)?.['format'];
-  if (format === 1) return value;
-  throw new WalholdError('bad-format', `could not read ${object}`, {
-    detail: `its format is ${String(format).slice(0, 20)}, this version reads 1`,
-    hint: 'Read it with a newer version of walhold.',
-  });
 }
 
 function readServer(fields: Fields): ServerRecord {
@@ -162,11 +137,10 @@ function readTime(fields: Fields, name: string): string {
   return fields.read(name, (value) => (isText(value, 40) && parseIso(value) !== undefined ? value : undefined));
 }
 
-function absolutePath(fields: Fields, name: string): string {
-  return fields.read(name, (value) => (isText(value, LONGEST_TEXT) && value.startsWith('/') ? value : undefined));
+function readKeep(fields: Fields): string {
+  return fields.text('keepUntil', 40) === 'forever' ? 'forever' : readTime(fields, 'keepUntil');
 }
 
-function bad(object: string, detail: string, code: 'bad-format' | 'damaged', cause?: unknown): WalholdError {
-  const hint = 'Read it from another repository, or see "walhold verify".';
-  return new WalholdError(code, `could not trust ${object}`, { detail, hint, cause });
+function absolutePath(fields: Fields, name: string): string {
+  return fields.read(name, (value) => (isText(value, LONGEST_TEXT) && value.startsWith('/') ? value : undefined));
 }

@@ -18,6 +18,8 @@ export interface BackupRecord {
   startedAt: string;
   /** Later than every commit before `stopLsn`: recovery to a time must not go before it. */
   stoppedAt: string;
+  /** Kept until then at least, by `--keep`; `forever`: never given up. Absent: its turn decides. */
+  keepUntil?: string | undefined;
   startLsn: Lsn;
   stopLsn: Lsn;
   timeline: TimelineId;

@@ -1,6 +1,7 @@
 /**
  * Names and keys of the repository's format 1, both ways. Pure: the one place that knows where things lie (see FORMAT.md).
  */
+import { parseTimelineHex, type TimelineId } from '../postgres/timeline.ts';
 import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
 
 /** The identity: which cluster this repository belongs to. */
@@ -9,6 +10,9 @@ export const IDENTITY_KEY = 'walhold.json';
 export const PROBE_KEY = 'walhold.probe';
 export const WAL_PREFIX = 'wal/';
 export const BACKUP_PREFIX = 'backup/';
+/** What `lock extend` leaves of its runs, and the marks of held backups. */
+export const LOCK_PREFIX = 'lock/';
+export const HOLD_PREFIX: string = `${LOCK_PREFIX}hold/`;
 
 const ZST = '.zst';
 const DIGEST_HEX = 16;
@@ -55,6 +59,18 @@ export function parseWalKey(key: string): WalObject | undefined {
   return walKey(file) === key ? { key, file } : undefined;
 }
 
+/** The directory of log number `log` (the middle part of a segment's name). */
+export function logDirectory(timelineHex: string, log: number): string {
+  return logPrefix(timelineHex + log.toString(16).toUpperCase().padStart(8, '0'));
+}
+
+/** The other way; `undefined` for anything else. */
+export function parseLogDirectory(prefix: string): { timeline: TimelineId; log: number } | undefined {
+  const match = /^wal\/([0-9A-F]{8})\/\1([0-9A-F]{8})\/$/.exec(prefix);
+  const timeline = parseTimelineHex(match?.[1] ?? '');
+  return timeline === undefined ? undefined : { timeline, log: Number.parseInt(match?.[2] ?? '', 16) };
+}
+
 /** `20261122T174500Z-full`. Sorts by time. */
 export type BackupId = string & { readonly __backupId: true };
 
@@ -64,8 +80,26 @@ export function parseBackupId(text: string): BackupId | undefined {
 
 /** The identifier of a backup that starts at `at`, to the second. */
 export function backupId(at: Date, type: 'full' | 'incremental'): BackupId {
-  const stamp = `${at.toISOString().slice(0, 19).replaceAll('-', '').replaceAll(':', '')}Z`;
-  return `${stamp}-${type === 'full' ? 'full' : 'incr'}` as BackupId;
+  return `${stampOf(at)}-${type === 'full' ? 'full' : 'incr'}` as BackupId;
+}
+
+/** `20261122T174500Z`, to the second. */
+function stampOf(at: Date): string {
+  return `${at.toISOString().slice(0, 19).replaceAll('-', '').replaceAll(':', '')}Z`;
+}
+
+/** The record of a run of `lock extend`; see `lock/lock-record.ts`. Sorts by time. */
+export function lockRecordKey(at: Date): string {
+  return `${LOCK_PREFIX}${stampOf(at)}.json`;
+}
+
+export function isLockRecordKey(key: string): boolean {
+  return /^lock\/\d{8}T\d{6}Z\.json$/.test(key);
+}
+
+/** The mark of a held backup: held itself for as long as the backup is. */
+export function holdKey(id: BackupId): string {
+  return `${HOLD_PREFIX}${id}.json`;
 }
 
 export function backupPrefix(id: BackupId): string {

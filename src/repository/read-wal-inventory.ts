@@ -30,7 +30,13 @@ export interface ReadInventory extends WalInventory {
 }
 
 const MOST_STRANGE = 100;
-const MOST_TIMELINES = 10_000;
+/** More than any cluster has. */
+export const MOST_TIMELINES = 10_000;
+
+export function tooManyTimelines(url: string): WalholdError {
+  const detail = `more than ${MOST_TIMELINES} timelines are stored there`;
+  return new WalholdError('bad-format', `could not list the WAL in ${url}`, { detail });
+}
 
 /** Throws what the stores say only if none of them could be listed. */
 export async function readWalInventory(
@@ -83,11 +89,7 @@ async function listRepository(repository: Repository, options: InventoryOptions)
       if (file?.kind === 'history') listing.histories.push(file.timeline);
       else note(listing, entry.key);
     }
-    if (timelines.length + listing.histories.length > MOST_TIMELINES) {
-      throw new WalholdError('bad-format', `could not list the WAL in ${repository.url}`, {
-        detail: `more than ${MOST_TIMELINES} timelines are stored there`,
-      });
-    }
+    if (timelines.length + listing.histories.length > MOST_TIMELINES) throw tooManyTimelines(repository.url);
   }
   for (const timeline of timelines) {
     const wal = await listTimeline(listing, timeline, options);

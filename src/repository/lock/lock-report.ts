@@ -1,0 +1,243 @@
+/**
+ * What is protected until when, and what that is needed is not. Where listings tell (files, GCS) everything is as the store says at
+ * this moment. Elsewhere directories count as the newest record has them, younger objects as locked for a period from their
+ * storing, and a slice is asked for, to prove it.
+ */
+import { forEachParallel } from '../../base/parallel.ts';
+import type { BucketProtection, CallOptions, ObjectInfo, Protection } from '../../store/store.ts';
+import { HOLD_PREFIX, LOCK_PREFIX, parseBackupId, type BackupId } from '../layout.ts';
+import type { Repository } from '../repository.ts';
+import { ClaimCheck } from './claim-check.ts';
+import { OPEN, type BackupEnds, type End } from './kept-backups.ts';
+import { lockPlan, type LockDirectory, type LockPlan } from './lock-plan.ts';
+import { LockReader } from './lock-reader.ts';
+import type { Claim } from './lock-record.ts';
+import { isEnough, leastUntil, type LockRule } from './lock-rule.ts';
+import { surveyLocks, type LockSurvey } from './lock-survey.ts';
+import { LockTally } from './lock-tally.ts';
+import { isTodays } from './slice.ts';
+
+export const OBJECT_CLASSES = ['wal', 'history', 'backup', 'identity', 'other'] as const;
+export type ObjectClass = (typeof OBJECT_CLASSES)[number];
+
+export interface LockReport {
+  survey: LockSurvey;
+  bucket: BucketProtection;
+  classes: Readonly<Record<ObjectClass, LockTally>>;
+  /** Oldest first. */
+  backups: readonly BackupLocks[];
+  short: { count: number; objects: readonly ShortLock[] };
+  /** Objects by what vouches for their locks. */
+  proof: { byStore: number; byRecord: number; byAge: number };
+  /** Directories and objects that are not as the record, or their age, says; the first hundred. */
+  contradictions: readonly string[];
+}
+
+export interface BackupLocks {
+  ends: BackupEnds;
+  /** Its own objects. */
+  tally: LockTally;
+  /** Held by `lock hold`, with all that it needs. */
+  held: boolean;
+}
+
+/** Something needed that is not locked long enough: an object, or by the record a directory. */
+export interface ShortLock {
+  object: string;
+  /** How many objects that is. */
+  objects: number;
+  lockedUntil: Date | undefined;
+  /** How long it should be locked now, at the least. */
+  neededUntil: Date;
+}
+
+export interface ReportOptions extends CallOptions {
+  jobs: number;
+  clock: { now(): number };
+}
+
+const DAY_MS = 86_400_000;
+const MOST_NAMED = 100;
+/** Requests for single objects, about: a run of some seconds. */
+const MOST_ASKED = 1000;
+/** Junk is counted so far. */
+const MOST_OTHER = 10_000;
+
+/** Throws what the store says, and `store-gone` where no repository is. `rule` undefined: nothing is asked of any lock. */
+export async function lockReport(
+  repository: Repository,
+  rule: LockRule | undefined,
+  options: ReportOptions,
+): Promise<LockReport> {
+  const recordMaxAgeMs = rule?.maxMs ?? Infinity;
+  const survey = await surveyLocks(repository, { ...options, recordMaxAgeMs });
+  const run = new ReportRun(repository, rule, survey, options);
+  return await run.report(lockPlan(survey, repository.retention));
+}
+
+class ReportRun {
+  readonly #reader: LockReader;
+  readonly #rule: LockRule | undefined;
+  readonly #survey: LockSurvey;
+  readonly #jobs: number;
+  readonly #classes: Record<ObjectClass, LockTally>;
+  readonly #byBackup = new Map<BackupId, LockTally>();
+  readonly #short: { count: number; objects: ShortLock[] } = { count: 0, objects: [] };
+  readonly #proof = { byStore: 0, byRecord: 0, byAge: 0 };
+  readonly #contradictions: string[] = [];
+  /** Of the objects of today's slice every so many-th is asked for. */
+  #stride = 1;
+
+  constructor(repository: Repository, rule: LockRule | undefined, survey: LockSurvey, options: ReportOptions) {
+    this.#reader = new LockReader(repository, options);
+    this.#rule = rule;
+    this.#survey = survey;
+    this.#jobs = options.jobs;
+    const tally = (): LockTally => new LockTally();
+    this.#classes = { wal: tally(), history: tally(), backup: tally(), identity: tally(), other: tally() };
+  }
+
+  async report({ directories, objects, backups }: LockPlan): Promise<LockReport> {
+    const { signal } = this.#reader;
+    const bucket = await this.#reader.locks.bucket({ signal });
+    for (const { info, kind } of objects)
+      await this.#count(info, { end: OPEN, tallies: [this.#classes[kind]], mayAsk: true });
+    this.#stride = this.#strideOver(directories);
+    await forEachParallel(directories, this.#jobs, (directory) => this.#directory(directory));
+    const held = await this.#heldBackups();
+    await this.#countOther();
+    return {
+      survey: this.#survey,
+      bucket,
+      classes: this.#classes,
+      backups: backups.map((ends) => {
+        const id = ends.backup.id as BackupId;
+        return { ends, tally: this.#byBackup.get(id) ?? new LockTally(), held: held.has(id) };
+      }),
+      short: this.#short,
+      proof: this.#proof,
+      contradictions: this.#contradictions,
+    };
+  }
+
+  /** So that about `MOST_ASKED` are asked for, from all of the slice. */
+  #strideOver(directories: readonly LockDirectory[]): number {
+    const claims = this.#survey.records.newest?.record.claims;
+    const asked = directories.filter(({ prefix }) => isTodays(prefix, this.#survey.now));
+    const objects = asked.reduce((sum, { prefix, segments }) => sum + (claims?.get(prefix)?.objects ?? segments), 0);
+    return Math.max(1, Math.ceil(objects / MOST_ASKED));
+  }
+
+  async #directory(directory: LockDirectory): Promise<void> {
+    const { prefix, kind, end, id, roleOf } = directory;
+    const tallies = [this.#classes[kind]];
+    if (id !== undefined) tallies.push(this.#tallyOf(id));
+    const { newest } = this.#survey.records;
+    const claim = newest?.record.claims.get(prefix);
+    const isAsked = isTodays(prefix, this.#survey.now);
+    if (claim !== undefined && !this.#survey.listingsTell && !isAsked) {
+      this.#byRecord(prefix, claim, end, tallies);
+      return;
+    }
+    const check = newest === undefined || claim === undefined ? undefined : new ClaimCheck(newest, prefix);
+    let index = Math.floor(this.#survey.now / DAY_MS) % this.#stride;
+    for await (const info of this.#reader.list(prefix)) {
+      if (roleOf(info.key) === undefined) {
+        await this.#count(info, { end: undefined, tallies: [this.#classes.other], mayAsk: false });
+        continue;
+      }
+      index += 1;
+      await this.#count(info, { end, tallies, mayAsk: isAsked && index % this.#stride === 0, check });
+    }
+    if (check?.isSo === false) this.#contradicted(prefix);
+  }
+
+  #byRecord(prefix: string, claim: Claim, end: End | undefined, tallies: readonly LockTally[]): void {
+    for (const tally of tallies) tally.addClaim(claim);
+    this.#proof.byRecord += claim.objects;
+    this.#judge(prefix, claim.objects, { mode: claim.mode, until: claim.until }, end);
+  }
+
+  /** `end` undefined: nobody needs it. */
+  async #count(
+    info: ObjectInfo,
+    {
+      end,
+      tallies,
+      mayAsk,
+      check,
+    }: { end: End | undefined; tallies: LockTally[]; mayAsk: boolean; check?: ClaimCheck | undefined },
+  ): Promise<void> {
+    const seen = info.protection !== undefined || mayAsk ? await this.#reader.see(info) : undefined;
+    const byAge = this.#byAge(info);
+    const protection = seen?.protection ?? byAge;
+    for (const tally of tallies) tally.add(info, protection);
+    check?.add(info, seen?.protection);
+    if (seen === undefined) this.#proof.byAge += 1;
+    else this.#proof.byStore += 1;
+    if (info.protection === undefined && check === undefined && isShorter(protection, byAge))
+      this.#contradicted(info.key);
+    this.#judge(info.key, 1, protection.retention, end);
+  }
+
+  /** What an object that was locked when it was stored has left. */
+  #byAge({ storedAt }: ObjectInfo): Protection {
+    const rule = this.#rule;
+    if (rule === undefined) return { retention: undefined, hold: false };
+    const until = new Date(storedAt.getTime() + rule.periodMs);
+    const mode = rule.mode === 'compliance' ? 'compliance' : 'governance';
+    return { retention: until.getTime() > this.#survey.now ? { mode, until } : undefined, hold: false };
+  }
+
+  #judge(object: string, objects: number, lock: Protection['retention'], end: End | undefined): void {
+    const { now } = this.#survey;
+    if (end === undefined || this.#rule === undefined || isEnough(lock, end, this.#rule, now)) return;
+    this.#short.count += objects;
+    if (this.#short.objects.length >= MOST_NAMED) return;
+    const neededUntil = new Date(leastUntil(end, this.#rule, now));
+    this.#short.objects.push({ object, objects, lockedUntil: lock?.until, neededUntil });
+  }
+
+  #contradicted(what: string): void {
+    if (this.#contradictions.length < MOST_NAMED) this.#contradictions.push(what);
+  }
+
+  #tallyOf(id: BackupId): LockTally {
+    const known = this.#byBackup.get(id) ?? new LockTally();
+    this.#byBackup.set(id, known);
+    return known;
+  }
+
+  async #heldBackups(): Promise<Set<string>> {
+    const held = new Set<string>();
+    for await (const info of this.#reader.list(HOLD_PREFIX)) {
+      const id = parseBackupId(info.key.slice(HOLD_PREFIX.length, -'.json'.length));
+      if (id !== undefined && (await this.#reader.see(info))?.protection.hold === true) held.add(id);
+    }
+    return held;
+  }
+
+  async #countOther(): Promise<void> {
+    const { other, unfinished } = this.#survey;
+    const places = [
+      LOCK_PREFIX,
+      ...unfinished.map((id) => `backup/${id}/`),
+      ...other.flatMap((entry) => (entry.kind === 'directory' ? [entry.prefix] : [])),
+    ];
+    const tallies = [this.#classes.other];
+    for (const entry of other)
+      if (entry.kind === 'object') await this.#count(entry, { end: undefined, tallies, mayAsk: false });
+    for (const prefix of places) {
+      for await (const info of this.#reader.list(prefix)) {
+        await this.#count(info, { end: undefined, tallies, mayAsk: false });
+        if (this.#classes.other.objects >= MOST_OTHER) return;
+      }
+    }
+  }
+}
+
+function isShorter({ retention }: Protection, than: Protection): boolean {
+  const until = retention?.until.getTime() ?? 0;
+  // Store clocks and listings have whole seconds.
+  return than.retention !== undefined && until + 2000 < than.retention.until.getTime();
+}
