@@ -5,8 +5,9 @@
  */
 import { forEachParallel } from '../../base/parallel.ts';
 import type { BucketProtection, CallOptions, ObjectInfo, Protection } from '../../store/store.ts';
-import { HOLD_PREFIX, LOCK_PREFIX, parseBackupId, type BackupId } from '../layout.ts';
+import { LOCK_PREFIX, type BackupId } from '../layout.ts';
 import type { Repository } from '../repository.ts';
+import { heldMarks } from './backup-hold.ts';
 import { ClaimCheck } from './claim-check.ts';
 import { OPEN, type BackupEnds, type End } from './kept-backups.ts';
 import { lockPlan, type LockDirectory, type LockPlan } from './lock-plan.ts';
@@ -104,7 +105,7 @@ class ReportRun {
       await this.#count(info, { end: OPEN, tallies: [this.#classes[kind]], mayAsk: true });
     this.#stride = this.#strideOver(directories);
     await forEachParallel(directories, this.#jobs, (directory) => this.#directory(directory));
-    const held = await this.#heldBackups();
+    const held = await heldMarks(this.#reader);
     await this.#countOther();
     return {
       survey: this.#survey,
@@ -168,8 +169,10 @@ class ReportRun {
       check,
     }: { end: End | undefined; tallies: LockTally[]; mayAsk: boolean; check?: ClaimCheck | undefined },
   ): Promise<void> {
-    const seen = info.protection !== undefined || mayAsk ? await this.#reader.see(info) : undefined;
     const byAge = this.#byAge(info);
+    // What was lengthened since looks short by its age: nothing is called short unasked, as long as there is time to ask.
+    const isDoubtful = !this.#isEnough(byAge.retention, end) && this.#reader.asked < 2 * MOST_ASKED;
+    const seen = info.protection !== undefined || mayAsk || isDoubtful ? await this.#reader.see(info) : undefined;
     const protection = seen?.protection ?? byAge;
     for (const tally of tallies) tally.add(info, protection);
     check?.add(info, seen?.protection);
@@ -191,11 +194,16 @@ class ReportRun {
 
   #judge(object: string, objects: number, lock: Protection['retention'], end: End | undefined): void {
     const { now } = this.#survey;
-    if (end === undefined || this.#rule === undefined || isEnough(lock, end, this.#rule, now)) return;
+    if (end === undefined || this.#rule === undefined || this.#isEnough(lock, end)) return;
     this.#short.count += objects;
     if (this.#short.objects.length >= MOST_NAMED) return;
     const neededUntil = new Date(leastUntil(end, this.#rule, now));
     this.#short.objects.push({ object, objects, lockedUntil: lock?.until, neededUntil });
+  }
+
+  #isEnough(lock: Protection['retention'], end: End | undefined): boolean {
+    if (end === undefined || this.#rule === undefined) return true;
+    return isEnough(lock, end, this.#rule, this.#survey.now);
   }
 
   #contradicted(what: string): void {
@@ -206,15 +214,6 @@ class ReportRun {
     const known = this.#byBackup.get(id) ?? new LockTally();
     this.#byBackup.set(id, known);
     return known;
-  }
-
-  async #heldBackups(): Promise<Set<string>> {
-    const held = new Set<string>();
-    for await (const info of this.#reader.list(HOLD_PREFIX)) {
-      const id = parseBackupId(info.key.slice(HOLD_PREFIX.length, -'.json'.length));
-      if (id !== undefined && (await this.#reader.see(info))?.protection.hold === true) held.add(id);
-    }
-    return held;
   }
 
   async #countOther(): Promise<void> {

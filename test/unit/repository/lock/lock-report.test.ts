@@ -36,7 +36,9 @@ describe.each([{ tells: true }, { tells: false }])('the report, where listings t
     expect(classes.wal.earliest).toBe(Date.parse('2026-07-01T00:00:00Z'));
     expect(classes).toMatchObject({ identity: { objects: 1 }, history: { objects: 0 }, backup: { objects: 12 } });
     expect(classes.other.objects).toBe(1);
-    expect(rest.backups.map(({ ends, tally }) => [ends.backup.id, tally.objects])).toEqual(backups.map((id) => [id, 4]));
+    expect(rest.backups.map(({ ends, tally }) => [ends.backup.id, tally.objects])).toEqual(
+      backups.map((id) => [id, 4]),
+    );
     expect(rest.short).toEqual({ count: 0, objects: [] });
     expect(rest.contradictions).toEqual([]);
   });
