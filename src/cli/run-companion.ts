@@ -8,6 +8,7 @@ import { addCheckCommand } from './commands/check.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addListCommand } from './commands/list.ts';
+import { addLockCommand } from './commands/lock.ts';
 import { addRepoCommand } from './commands/repo.ts';
 import { addRestoreCommand } from './commands/restore.ts';
 import { addStatusCommand } from './commands/status.ts';
@@ -31,6 +32,7 @@ const COMMANDS: readonly ((companion: Companion) => void)[] = [
   addStatusCommand,
   addVerifyCommand,
   addWalCommand,
+  addLockCommand,
   addRepoCommand,
   addConfigCommand,
   addCompletionCommand,

@@ -14,6 +14,7 @@ import { claimId } from './backup/claim-id.ts';
 import { copyLive, type LiveCopy, type LiveOptions } from './backup/copy-live.ts';
 import { createInAll } from './backup/create-in-all.ts';
 import { storeLastPart } from './backup/last-part.ts';
+import { keepUntil, withLongerLocks, type Keep } from './backup/keep.ts';
 import { prepareRepositories } from './backup/prepare-repositories.ts';
 import { CopiedParts, serverRecord } from './backup/record-of.ts';
 import { requireLockedWal } from './backup/require-locked-wal.ts';
@@ -30,6 +31,8 @@ export interface BackupOptions extends SourceOptions, Omit<LiveOptions, 'tries'>
   primary: string | undefined;
   /** How long the last WAL may take to arrive. */
   walTimeoutMs: number;
+  /** `--keep`; `undefined`: its turn decides. */
+  keep: Keep | undefined;
 }
 
 /** Tries of one request: a store that is away for a minute or two does not cost the backup. */
@@ -44,7 +47,12 @@ export async function backup(context: CommandContext, options: BackupOptions): P
       hint: 'Turn checksums on with pg_checksums while the server is stopped.',
     });
   }
-  const repositories = await openRepositories(config, { clock, random, log, tries: TRIES });
+  const repositories = await openRepositories(withLongerLocks(config, options.keep), {
+    clock,
+    random,
+    log,
+    tries: TRIES,
+  });
   try {
     const frames = new FrameWriter(config.compressLevel);
     const counters = new SharedCounters();
@@ -112,6 +120,7 @@ function describe(
     label: options.label,
     startedAt: started.startedAt,
     stoppedAt: stopped.stoppedAt,
+    keepUntil: keepUntil(options.keep, context.clock.now()),
     startLsn: started.startLsn,
     stopLsn: stopped.stopLsn,
     timeline,

@@ -8,7 +8,7 @@ import type { S3Access, S3Server } from './s3-server.ts';
 export interface PolicyStatement {
   Effect: string;
   Action: string[];
-  Resource: string;
+  Resource: string | string[];
 }
 
 /** Makes an account on a versitygw that may do nothing yet; see {@link grant}. */

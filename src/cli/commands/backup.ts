@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 import { WalholdError } from '../../base/errors.ts';
 import type { BackupOptions } from '../../commands/backup.ts';
+import { parseKeep } from '../../commands/backup/keep.ts';
 import { parseRate } from '../../commands/backup/rate.ts';
 import { parseTime } from '../../postgres/units.ts';
 import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
@@ -23,7 +24,7 @@ interface BackupFlags extends CommonOptions {
 }
 
 /** Lacking in this version, and refused rather than ignored. */
-const LACKING = ['keep', 'resume'] as const;
+const LACKING = ['resume'] as const;
 /** MAXPGPATH: the server takes no longer label. */
 const LONGEST_LABEL = 1024;
 
@@ -45,7 +46,7 @@ export function addBackupCommand({ program, run }: Companion): void {
     .option('-r, --max-rate <RATE>', 'most bytes to read a second: kilobytes, or with suffix k or M')
     .option('-P, --progress', 'show progress')
     .addOption(choice('--progress-format <FORMAT>', 'form of the progress', ['text', 'json'], 'text'))
-    .addOption(new Option('--keep <DURATION>', 'lock the backup for longer').hideHelp())
+    .option('--keep <DURATION>', 'keep, and lock, the backup for so long at least; "forever" for ever')
     .addOption(new Option('--resume', 'go on with an interrupted backup').hideHelp())
     .action(async (flags: BackupFlags) => {
       const options = optionsOf(flags);
@@ -70,6 +71,7 @@ function optionsOf(flags: BackupFlags): Omit<BackupOptions, 'dataDirectory'> {
     primary: flags.primary,
     walTimeoutMs: wait.value,
     allowBadPages: flags.allowBadPages === true,
+    keep: flags.keep === undefined ? undefined : parseKeep(flags.keep),
     maxRate: flags.maxRate === undefined ? undefined : parseRate(flags.maxRate),
     progress:
       flags.progress === true || flags.progressFormat === 'json'

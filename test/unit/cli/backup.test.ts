@@ -6,7 +6,8 @@ const REPO = ['--repo', 'file:///nonexistent/repository'];
 describe('walhold backup', () => {
   it.each([
     [['--type', 'incremental'], '--type=incremental is not supported by this version'],
-    [['--keep', '30d'], '--keep is not supported by this version'],
+    [['--keep', 'a while'], 'bad value for --keep'],
+    [['--keep', '0'], 'bad value for --keep'],
     [['--resume'], '--resume is not supported by this version'],
     [['--type', 'differential'], 'option "--type <TYPE>" argument "differential" is invalid'],
     [['-c', 'slow'], 'argument "slow" is invalid'],
