@@ -16,7 +16,7 @@ export function addLockCommand(companion: Companion): void {
 
 function addStatus(lock: Command, { run }: Companion): void {
   const command = lock.command('status').description('what is protected until when, and what that is needed is not');
-  withCommonOptions(command, 'reads')
+  withCommonOptions(command, 'checks')
     .option('--json', 'print JSON')
     .action(async (options: CommonOptions & { json?: boolean }) => {
       await run(options, async (context) => {
@@ -30,7 +30,7 @@ function addExtend(lock: Command, { run }: Companion): void {
   const command = lock
     .command('extend')
     .description('lengthen what is needed for longer than it is locked; cheap enough for every day');
-  withCommonOptions(command, 'reads')
+  withCommonOptions(command, 'checks')
     .option('--dry-run', 'only say what would be lengthened')
     .option('--json', 'print JSON')
     .action(async (options: CommonOptions & { dryRun?: boolean; json?: boolean }) => {
@@ -50,7 +50,7 @@ function addHold(lock: Command, { run }: Companion, on: boolean): void {
         : 'lift the hold of a backup, but for what another held one needs',
     )
     .argument('<BACKUP-ID>', 'as "walhold list" shows it');
-  withCommonOptions(command, 'reads')
+  withCommonOptions(command, 'checks')
     .option('--json', 'print JSON')
     .action(async (backup: string, options: CommonOptions & { json?: boolean }) => {
       await run(options, async (context) => {

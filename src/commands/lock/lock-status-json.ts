@@ -3,6 +3,7 @@ import type { BackupLocks, LockReport, ObjectClass, ShortLock } from '../../repo
 import type { LockTally } from '../../repository/lock/lock-tally.ts';
 import { OPEN, type End } from '../../repository/lock/kept-backups.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { describeTrace, tracesOf, type Trace } from '../../repository/traces.ts';
 
 /** The shape of `walhold lock status --json`. `null`: there is none, or it may not be seen. */
 export interface LockStatusJson {
@@ -72,11 +73,11 @@ export interface ShortJson {
 }
 
 /**
- * `later-version`, `delete-marker`, `hidden`: what somebody else put over an object. `wrong-record`: a record that cannot be read, or
- * comes from the future. `shorter`: the lock of an object or a directory is shorter than the record or the object's age says.
+ * What somebody else left, as `walhold verify` has it, and besides: `wrong-record`: a record of locks that cannot be read, or comes from
+ * the future. `shorter`: the lock of an object or a directory is shorter than the record or the object's age says.
  */
 export interface TraceJson {
-  kind: 'later-version' | 'delete-marker' | 'hidden' | 'wrong-record' | 'shorter';
+  kind: Trace['kind'] | 'wrong-record' | 'shorter';
   object: string;
   version: string | null;
   at: string | null;
@@ -89,7 +90,7 @@ const MOST_TRACES = 100;
 export function repositoryLocks(repository: Repository, report: LockReport): RepositoryLocksJson {
   const { survey, bucket, classes, backups, short, proof } = report;
   const { lock } = repository;
-  const traces = tracesOf(repository, report);
+  const traces = allTraces(repository, report);
   const { wal, history, backup, identity, other } = classes;
   return {
     repository: repository.number,
@@ -146,16 +147,19 @@ function shortJson({ object, objects, lockedUntil, neededUntil }: ShortLock): Sh
   return { object, objects, lockedUntil: lockedUntil?.toISOString() ?? null, neededUntil: neededUntil.toISOString() };
 }
 
-function tracesOf({ strangers }: Repository, { survey, contradictions }: LockReport): TraceJson[] {
-  const none = { version: null, at: null, detail: null };
+function allTraces(repository: Repository, { survey, contradictions }: LockReport): TraceJson[] {
+  const none = { version: null, at: null };
   return [
-    ...strangers.map(({ kind, key, version, storedAt }): TraceJson => {
-      return { kind, object: key, version, at: storedAt.toISOString(), detail: null };
+    ...tracesOf(repository).map((trace): TraceJson => {
+      const { kind, object, version, at } = trace;
+      return { kind, object, version, at: at.toISOString(), detail: describeTrace(trace) };
     }),
     ...survey.records.bad.map(({ key, reason }): TraceJson => {
-      return { ...none, kind: 'wrong-record', object: key, detail: reason };
+      return { ...none, kind: 'wrong-record', object: key, detail: `it is no record of locks to believe: ${reason}` };
     }),
-    ...contradictions.map((object): TraceJson => ({ ...none, kind: 'shorter', object })),
+    ...contradictions.map((object): TraceJson => {
+      return { ...none, kind: 'shorter', object, detail: 'it is locked for less than its age or the last record says' };
+    }),
   ];
 }
 

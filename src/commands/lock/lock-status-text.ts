@@ -67,10 +67,7 @@ function faults({ short, tampering, damagedBackups }: RepositoryLocksJson): stri
     }
   }
   if (tampering.count > 0) lines.push(`${tampering.count} traces of tampering:`);
-  for (const { kind, object, version, at, detail } of tampering.traces) {
-    const about = [version === null ? undefined : `version ${version}`, at ?? undefined, detail ?? undefined];
-    lines.push(`  ${kind}: ${object} ${about.filter((one) => one !== undefined).join(', ')}`.trimEnd());
-  }
+  for (const { object, detail } of tampering.traces) lines.push(`  ${object}: ${detail ?? ''}`);
   for (const id of damagedBackups) lines.push(`backup ${id} cannot be read: see "walhold verify"`);
   return lines.length === 0 ? [] : [lines.map((line) => `${plainText(line)}\n`).join('')];
 }

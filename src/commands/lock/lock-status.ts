@@ -9,16 +9,20 @@ import { describeLockStatus } from './lock-status-text.ts';
 /** Prints what is protected until when. What is needed and short of it, and each trace of somebody else, is a fault. */
 export async function lockStatus(context: CommandContext, options: { json: boolean }): Promise<CommandOutcome> {
   const { signal, clock, config } = context;
-  return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
-    const items = repositories.map((repository) => ({ repository, rule: ruleOf(repository) }));
-    const { results, failures } = await eachRepository(items, context, async ({ repository, rule }) =>
-      repositoryLocks(repository, await lockReport(repository, rule, { signal, clock, jobs: config.jobs })),
-    );
-    const ok = failures.length === 0 && results.every(isFine);
-    const status: LockStatusJson = { ok, repositories: results };
-    context.print(options.json ? `${JSON.stringify(status, undefined, 2)}\n` : describeLockStatus(status));
-    return ok ? 'done' : 'fault';
-  });
+  return await withRepositories(
+    context,
+    async (repositories): Promise<CommandOutcome> => {
+      const items = repositories.map((repository) => ({ repository, rule: ruleOf(repository) }));
+      const { results, failures } = await eachRepository(items, context, async ({ repository, rule }) =>
+        repositoryLocks(repository, await lockReport(repository, rule, { signal, clock, jobs: config.jobs })),
+      );
+      const ok = failures.length === 0 && results.every(isFine);
+      const status: LockStatusJson = { ok, repositories: results };
+      context.print(options.json ? `${JSON.stringify(status, undefined, 2)}\n` : describeLockStatus(status));
+      return ok ? 'done' : 'fault';
+    },
+    'reported',
+  );
 }
 
 function isFine({ short, tampering, damagedBackups }: RepositoryLocksJson): boolean {

@@ -49,9 +49,9 @@ export async function holdBackup(repository: Repository, id: BackupId, options: 
   const { survey, reader } = await surveyFor(repository, options);
   const wanted = needsOf(survey, id);
   const mark = await makeMark(reader, id, options);
-  await setHold(reader, [mark], true, options);
+  await setHold(reader, [mark], true, { ...options, systemId: survey.systemId });
   const objects = await listNeeded(reader, survey, wanted);
-  await setHold(reader, objects, true, options);
+  await setHold(reader, objects, true, { ...options, systemId: survey.systemId });
   return reportOf(objects, []);
 }
 
@@ -70,9 +70,9 @@ export async function releaseBackup(repository: Repository, id: BackupId, option
     if (holder !== undefined) shared.add(holder.other);
     return holder === undefined;
   });
-  await setHold(reader, free, false, options);
+  await setHold(reader, free, false, { ...options, systemId: survey.systemId });
   const mark = marks.get(id);
-  if (mark !== undefined) await setHold(reader, [mark], false, options);
+  if (mark !== undefined) await setHold(reader, [mark], false, { ...options, systemId: survey.systemId });
   return reportOf(free, [...shared]);
 }
 
@@ -188,10 +188,10 @@ async function setHold(
   reader: LockReader,
   objects: readonly ObjectInfo[],
   on: boolean,
-  { jobs, signal }: HoldOptions,
+  { jobs, signal, systemId }: HoldOptions & { systemId: bigint },
 ): Promise<void> {
   await mapParallel(objects, jobs, async (info) => {
-    for (const version of await reader.versionsOf(info)) {
+    for (const version of await reader.versionsOf(info, systemId)) {
       await reader.locks.hold(version.key, on, versionOf(version, signal));
     }
   });

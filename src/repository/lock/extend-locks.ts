@@ -180,7 +180,7 @@ class ExtendRun {
   /** Sees to one object. */
   async #cover(info: ObjectInfo, end: End, covered: Covered): Promise<void> {
     try {
-      const versions = await this.#reader.versionsOf(info);
+      const versions = await this.#reader.versionsOf(info, this.#survey.systemId);
       if (versions.length > 1) covered.isPlain = false;
       for (const version of versions) {
         const seen = await this.#reader.see(version);

@@ -1,7 +1,9 @@
 import { Places } from '../../base/parallel.ts';
-import { WalholdError } from '../../base/errors.ts';
+import { hasCode, WalholdError } from '../../base/errors.ts';
 import type { CallOptions, ObjectInfo, Protection, StoreLocks } from '../../store/store.ts';
+import { parseWalKey } from '../layout.ts';
 import type { Repository } from '../repository.ts';
+import { readStoredHead } from '../stored-head.ts';
 
 /** An object and what protects it, as the store says. */
 export interface SeenObject {
@@ -62,12 +64,30 @@ export class LockReader {
     return this.#strange.has(key);
   }
 
-  /** The versions of an object that may be ours: the one that was listed, and of a name meddled with all that a reader may believe. */
-  async versionsOf(info: ObjectInfo): Promise<readonly ObjectInfo[]> {
+  /**
+   * The versions of an object that may be ours: the one that was listed, and of a name meddled with the oldest that readers may
+   * believe, the one of them whose head fits its name first of all.
+   */
+  async versionsOf(info: ObjectInfo, systemId: bigint): Promise<readonly ObjectInfo[]> {
     const { store } = this.repository;
+    const { signal } = this;
     if (store.candidates === undefined || !this.isMeddledWith(info.key)) return [info];
-    const candidates = await store.candidates(info.key, { signal: this.signal });
-    return [info, ...candidates.filter(({ version }) => version !== info.version)].slice(0, MOST_VERSIONS);
+    const authentic = parseWalKey(info.key) === undefined ? undefined : await this.#authentic(info.key, systemId);
+    const candidates = await store.candidates(info.key, { signal });
+    const all = [info, ...(authentic === undefined ? [] : [authentic]), ...candidates];
+    return [...new Map(all.toReversed().map((one) => [one.version, one])).values()]
+      .toReversed()
+      .slice(0, MOST_VERSIONS);
+  }
+
+  /** `undefined`: none of the versions says that it is this object. */
+  async #authentic(key: string, systemId: bigint): Promise<ObjectInfo | undefined> {
+    try {
+      return (await readStoredHead(this.repository.store, key, { signal: this.signal, systemId }))?.info;
+    } catch (error) {
+      if (hasCode(error, 'damaged', 'bad-format')) return undefined;
+      throw error;
+    }
   }
 }
 

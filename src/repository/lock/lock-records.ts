@@ -1,6 +1,7 @@
 import { hasCode, WalholdError } from '../../base/errors.ts';
 import { readAll } from '../../store/read-all.ts';
 import type { CallOptions } from '../../store/store.ts';
+import { readAuthentic } from '../authentic.ts';
 import { isLockRecordKey, LOCK_PREFIX, lockRecordKey } from '../layout.ts';
 import type { Repository } from '../repository.ts';
 import { formatLockRecord, LOCK_RECORD_MAX_BYTES, parseLockRecord, type LockRecord } from './lock-record.ts';
@@ -58,12 +59,12 @@ async function readRecord(
   key: string,
   { systemId, signal }: CallOptions & { systemId: bigint },
 ): Promise<LockRecord | undefined> {
-  const found = await readAll(store, key, { signal, maxBytes: LOCK_RECORD_MAX_BYTES });
-  if (found === undefined) return undefined;
   const object = `${url}/${key}`;
-  const record = parseLockRecord(found.bytes, object);
-  if (record.systemId === systemId && lockRecordKey(record.at) === key) return record;
-  throw new WalholdError('damaged', `could not trust ${object}`, { detail: 'it speaks of another cluster or time' });
+  return await readAuthentic(store, key, { signal, maxBytes: LOCK_RECORD_MAX_BYTES }, ({ bytes }) => {
+    const record = parseLockRecord(bytes, object);
+    if (record.systemId === systemId && lockRecordKey(record.at) === key) return record;
+    throw new WalholdError('damaged', `could not trust ${object}`, { detail: 'it speaks of another cluster or time' });
+  });
 }
 
 /** Stores a record under the name of its time, or of the next second that is free. Resolves to its key. */

@@ -74,7 +74,7 @@ export async function surveyLocks(repository: Repository, options: SurveyOptions
   const now = clock.now() + (store.clockSkewMs?.() ?? 0);
   const top = await listTop(repository, options);
   const wal = await listWal(repository, options);
-  const found = await listBackups(repository, options);
+  const found = await listBackups(repository, { ...options, systemId });
   const segmentBytes = found.segmentBytes ?? (await storedSegmentSize([repository], [], { signal }));
   const holders = new Map(wal.histories.map(({ timeline }) => [timeline, [repository]]));
   const { histories, damaged } = await readHistories(holders, { signal, systemId });
@@ -146,7 +146,10 @@ interface BackupListing extends Pick<LockSurvey, 'backups' | 'damagedBackups' | 
   other: ListEntry[];
 }
 
-async function listBackups(repository: Repository, { signal, jobs }: SurveyOptions): Promise<BackupListing> {
+async function listBackups(
+  repository: Repository,
+  { signal, jobs, systemId }: SurveyOptions & { systemId: bigint },
+): Promise<BackupListing> {
   const ids: BackupId[] = [];
   const other: ListEntry[] = [];
   for await (const entry of repository.store.list(BACKUP_PREFIX, { signal, delimited: true })) {
@@ -160,7 +163,7 @@ async function listBackups(repository: Repository, { signal, jobs }: SurveyOptio
   let segmentBytes: number | undefined;
   await mapParallel(ids, jobs, async (id) => {
     try {
-      const record = await readRecord(repository, id, { signal });
+      const record = await readRecord(repository, id, { signal, systemId });
       if (record === undefined) unfinished.push(id);
       else {
         segmentBytes ??= record.server.segmentBytes;
