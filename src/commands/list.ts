@@ -4,6 +4,7 @@ import { segmentName, segnoOfLsn } from '../postgres/wal-name.ts';
 import type { BackupSummary } from '../repository/backups.ts';
 import { lastMoment } from '../repository/commit-search.ts';
 import { gapsOf, windowsOf, type RecoveryWindow } from '../repository/coverage.ts';
+import { backupLocks, readKnownLocks } from '../repository/lock/known-locks.ts';
 import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
 import { pathLegs } from '../repository/recovery-path.ts';
 import { storedSegmentTimes, type SegmentTimes } from '../repository/segment-times.ts';
@@ -58,8 +59,9 @@ export async function list(context: CommandContext, options: { json: boolean }):
   return await withRepositories(context, async (repositories) => {
     const { signal, config, log } = context;
     const overview = await readOverview(repositories, { signal, jobs: config.jobs });
+    const lockedUntil = backupLocks(overview, await readKnownLocks(overview, context));
     const result: ListJson = {
-      backups: overview.backups.map(({ summary }) => backupJson(summary)),
+      backups: overview.backups.map(({ summary }) => backupJson(summary, lockedUntil(summary.id))),
       windows: await windowsJson(overview, { signal }),
       gaps: gapsJson(overview),
     };
@@ -69,7 +71,7 @@ export async function list(context: CommandContext, options: { json: boolean }):
   });
 }
 
-export function backupJson(summary: BackupSummary): BackupJson {
+export function backupJson(summary: BackupSummary, lockedUntil: Date | undefined): BackupJson {
   const { id, type, parent, label, startedAt, stoppedAt, startLsn, stopLsn, timeline, server } = summary;
   return {
     id,
@@ -85,7 +87,7 @@ export function backupJson(summary: BackupSummary): BackupJson {
     systemId: String(server.systemId),
     sizeBytes: summary.sizeBytes,
     storedBytes: summary.storedBytes,
-    lockedUntil: null,
+    lockedUntil: lockedUntil?.toISOString() ?? null,
     encrypted: false,
   };
 }

@@ -17,6 +17,11 @@ export function metricsOf(status: StatusJson): string {
       'The latest moment one can recover to.',
       ends.length === 0 ? null : Math.max(...ends),
     ],
+    [
+      'next_lock_expiry_timestamp_seconds',
+      'When the first lock ends of what is needed, as far as is known without asking.',
+      seconds(status.nextLockExpiry ?? undefined),
+    ],
     ['gaps', 'Holes in the stored WAL.', status.gaps.length],
     ['tampering', 'Versions and delete markers of somebody else.', status.tampering.length],
     ['push_failing', 'Whether the last push failed.', status.lastErrors.push === null ? 0 : 1],

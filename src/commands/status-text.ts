@@ -19,6 +19,7 @@ export function describeStatus(status: StatusJson): string {
       `${from} to ${to}, timeline ${timeline}`,
     ]),
     ...gaps.map(({ first, last }): [string, string] => ['missing', first === last ? first : `${first} to ${last}`]),
+    ['next lock to run out', status.nextLockExpiry ?? undefined],
     ['last push failed', failure(lastErrors.push)],
     ['last fetch failed', failure(lastErrors.fetch)],
     [

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { segmentName } from '../postgres/wal-name.ts';
 import { safeWal } from '../repository/lag.ts';
+import { backupLocks, nextLockExpiry, readKnownLocks } from '../repository/lock/known-locks.ts';
 import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
 import { placeText, type Repository } from '../repository/repository.ts';
 import { tracesOf, type Trace } from '../repository/traces.ts';
@@ -103,19 +104,33 @@ async function statusOf(
   local: LocalLag | undefined,
 ): Promise<StatusJson> {
   const now = context.clock.now();
-  const newest = overview?.backups.at(-1);
   return {
     ...rpoOf(overview, local, now),
     readyFiles: local?.ready.count ?? null,
     oldestReadySeconds: local?.ready.oldestAt === undefined ? null : secondsSince(local.ready.oldestAt, now),
     lastStored: overview === undefined ? null : lastStoredOf(overview),
-    lastBackup: newest === undefined ? null : backupJson(newest.summary),
+    ...(await locksOf(overview, context)),
     windows: overview === undefined ? [] : await windowsJson(overview, context),
     gaps: overview === undefined ? [] : gapsJson(overview),
-    nextLockExpiry: null,
     worker: { running: false },
     ...(await notesOf(context, repositories, local)),
     tampering: repositories.flatMap(tracesOf).map((trace) => ({ ...trace, at: trace.at.toISOString() })),
+  };
+}
+
+/** What is known of locks costs two requests for each repository that locks, and a look at its identity. */
+async function locksOf(
+  overview: Overview | undefined,
+  context: CommandContext,
+): Promise<Pick<StatusJson, 'lastBackup' | 'nextLockExpiry'>> {
+  if (overview === undefined) return { lastBackup: null, nextLockExpiry: null };
+  const known = await readKnownLocks(overview, context);
+  const newest = overview.backups.at(-1)?.summary;
+  const lockedUntil = backupLocks(overview, known);
+  const next = await nextLockExpiry(overview, known, context);
+  return {
+    lastBackup: newest === undefined ? null : backupJson(newest, lockedUntil(newest.id)),
+    nextLockExpiry: next?.toISOString() ?? null,
   };
 }
 

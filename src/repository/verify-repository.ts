@@ -2,7 +2,15 @@
 import { hasCode } from '../base/errors.ts';
 import type { BackupRecord } from './backup-record.ts';
 import { requireIdentity } from './identity.ts';
-import { BACKUP_PREFIX, IDENTITY_KEY, parseBackupId, PROBE_KEY, WAL_PREFIX, type BackupId } from './layout.ts';
+import {
+  BACKUP_PREFIX,
+  IDENTITY_KEY,
+  LOCK_PREFIX,
+  parseBackupId,
+  PROBE_KEY,
+  WAL_PREFIX,
+  type BackupId,
+} from './layout.ts';
 import { pointOf } from './overview.ts';
 import { readWalInventory } from './read-wal-inventory.ts';
 import type { Repository } from './repository.ts';
@@ -54,7 +62,7 @@ async function verifyAll(repository: Repository, scope: VerifyScope): Promise<vo
 
 /** The backups' identifiers, and a warning for all that this format does not put there. */
 async function listTop({ store }: Repository, { signal, report }: VerifyScope): Promise<BackupId[]> {
-  const known = new Set([IDENTITY_KEY, WAL_PREFIX, BACKUP_PREFIX]);
+  const known = new Set([IDENTITY_KEY, WAL_PREFIX, BACKUP_PREFIX, LOCK_PREFIX]);
   for await (const entry of store.list('', { signal, delimited: true })) {
     const key = entry.kind === 'object' ? entry.key : entry.prefix;
     if (!known.has(key) && !key.startsWith(PROBE_KEY)) report.warning(`${key} is no object of this format`);

@@ -141,8 +141,8 @@ class ExtendRun {
     return this.report.contradiction === undefined ? claims : new Map();
   }
 
-  #isEnough({ until, mode }: Claim, end: End | undefined): boolean {
-    if (end === undefined) return false;
+  #isEnough({ whole, until, mode }: Claim, end: End | undefined): boolean {
+    if (end === undefined || !whole) return false;
     return isStrictEnough(mode, this.#rule) && isLongEnough(until, end, this.#rule, this.#survey.now);
   }
 
@@ -167,7 +167,7 @@ class ExtendRun {
       else if (batch.push(info) >= BATCH) await flush();
     }
     await flush();
-    const claim = segments === directory.segments ? covered.claim : undefined;
+    const claim = covered.claim(segments === directory.segments);
     if (claim !== undefined && !this.#options.dryRun) this.#claim(prefix, claim);
     return covered.check?.isSo ?? true;
   }
@@ -262,8 +262,8 @@ class Covered {
     this.#after.add(found.info, now);
   }
 
-  get claim(): Claim | undefined {
-    return this.isPlain ? this.#after.claim : undefined;
+  claim(whole: boolean): Claim | undefined {
+    return this.isPlain ? this.#after.claim(whole) : undefined;
   }
 }
 
@@ -271,6 +271,7 @@ class Covered {
 function isSame(a: Claim, b: Claim): boolean {
   const seconds = (at: Date): number => Math.floor(at.getTime() / 1000);
   return (
+    a.whole === b.whole &&
     a.objects === b.objects &&
     a.bytes === b.bytes &&
     a.mode === b.mode &&

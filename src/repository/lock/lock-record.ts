@@ -17,12 +17,14 @@ export interface LockRecord {
   at: Date;
   by: string;
   segmentBytes: number;
-  /** By the directory's prefix: a log directory all of whose segments are stored, or a backup's. */
+  /** By the directory's prefix: a log directory's or a backup's. */
   claims: ReadonlyMap<string, Claim>;
 }
 
-/** Every object of a directory was protected at least so. */
+/** Every object that lay in a directory was protected at least so. */
 export interface Claim {
+  /** Whether all was there that ever comes: of a log directory every segment. Others have to be listed again. */
+  whole: boolean;
   objects: number;
   bytes: number;
   /** The earliest and the latest lock end among them, to the second. */
@@ -45,8 +47,8 @@ export function formatLockRecord({ systemId, at, by, segmentBytes, claims }: Loc
   lines.push('"directories": [');
   const rows = [...claims].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   for (const [index, [prefix, claim]] of rows.entries()) {
-    const { objects, bytes, until, latest, mode } = claim;
-    const row = JSON.stringify([prefix, objects, bytes, seconds(until), seconds(latest), mode]);
+    const { whole, objects, bytes, until, latest, mode } = claim;
+    const row = JSON.stringify([prefix, whole, objects, bytes, seconds(until), seconds(latest), mode]);
     lines.push(index === rows.length - 1 ? row : `${row},`);
   }
   lines.push('],');
@@ -78,14 +80,15 @@ export function parseLockRecord(bytes: Uint8Array, object: string): LockRecord {
 
 function readClaim(item: unknown): { prefix: string; claim: Claim } | undefined {
   if (!Array.isArray(item)) return undefined;
-  const [prefix, objects, bytes, earliest, last, kind, ...more] = item as unknown[];
+  const [prefix, whole, objects, bytes, earliest, last, kind, ...more] = item as unknown[];
   const until = readTime(earliest);
   const latest = readTime(last);
   const mode = MODES.find((one) => one === kind);
   if (!isText(prefix, 100) || !isDirectory(prefix) || !isWhole(objects, 1) || !isWhole(bytes)) return undefined;
+  if (typeof whole !== 'boolean') return undefined;
   if (until === undefined || latest === undefined || latest < until || mode === undefined || more.length > 0)
     return undefined;
-  return { prefix, claim: { objects, bytes, until, latest, mode } };
+  return { prefix, claim: { whole, objects, bytes, until, latest, mode } };
 }
 
 function isDirectory(prefix: string): boolean {

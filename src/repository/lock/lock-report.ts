@@ -136,7 +136,7 @@ class ReportRun {
     const { newest } = this.#survey.records;
     const claim = newest?.record.claims.get(prefix);
     const isAsked = isTodays(prefix, this.#survey.now);
-    if (claim !== undefined && !this.#survey.listingsTell && !isAsked) {
+    if (claim?.whole === true && !this.#survey.listingsTell && !isAsked) {
       this.#byRecord(prefix, claim, end, tallies);
       return;
     }

@@ -35,11 +35,11 @@ export class LockTally {
   }
 
   /** What may be claimed of them all; `undefined`: nothing, since one is not locked or there are none. */
-  get claim(): Claim | undefined {
+  claim(whole: boolean): Claim | undefined {
     const { objects, bytes, earliest, latest } = this;
     if (objects === 0 || this.unlocked > 0 || earliest === undefined || latest === undefined) return undefined;
     if (this.#weakest === undefined) return undefined;
-    return { objects, bytes, until: new Date(earliest), latest: new Date(latest), mode: this.#weakest };
+    return { whole, objects, bytes, until: new Date(earliest), latest: new Date(latest), mode: this.#weakest };
   }
 
   #lock(objects: number, mode: RetentionMode, until: number, latest: number): void {

@@ -44,7 +44,7 @@ describe('the companion', () => {
     [['drill', '-D', 'x'], '"drill" is not supported by this version', 'See --help'],
     [['wal', 'find', 'x'], '"wal find" is not supported by this version', 'See --help'],
     [['drill', '--help'], '"drill" is not supported by this version', 'See --help'],
-    [['wal', 'find', '--help'], '"wal find" is not supported by this version', 'See --help'],
+    [['drill', '-?'], '"drill" is not supported by this version', 'See --help'],
     [['lsit', '--help'], 'unknown command "lsit"', 'Did you mean "list"?'],
     [['list', '--as-of', 'yesterday', '--repo', 'file:///x'], 'bad value for --as-of: "yesterday"', 'Give the offset'],
     [['backup', '--as-of', '2026-01-01'], 'this command does not take --as-of', 'Commands that only read'],
