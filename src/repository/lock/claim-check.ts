@@ -25,7 +25,9 @@ export class ClaimCheck {
     if (protection === undefined) return;
     const { retention } = protection;
     const { until, mode } = this.#claim;
-    if (retention === undefined || isWeaker(retention.mode, mode)) this.#isSo = false;
+    // Listings do not show the immutable attribute.
+    const isWeak = retention !== undefined && retention.mode !== 'read-only' && isWeaker(retention.mode, mode);
+    if (retention === undefined || isWeak) this.#isSo = false;
     else if (retention.until.getTime() + TOLERANCE_MS < until.getTime()) this.#isSo = false;
   }
 

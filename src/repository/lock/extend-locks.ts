@@ -72,7 +72,7 @@ export async function extendLocks(
 class ExtendRun {
   readonly report: ExtendReport & { failures: { object: string; message: string }[] };
   readonly #reader: LockReader;
-  readonly #rule: LockRule;
+  #rule: LockRule;
   readonly #options: ExtendOptions;
   readonly #survey: LockSurvey;
   /** What the next record says. */
@@ -106,7 +106,9 @@ class ExtendRun {
       const { defaultRetention } = await this.#reader.locks.bucket({ signal });
       this.#byDefault = typeof defaultRetention === 'object' ? defaultRetention.mode : undefined;
     }
-    await mapParallel(objects, jobs, ({ info }) => this.#cover(info, OPEN, new Covered(undefined)));
+    const [identity, ...histories] = objects;
+    if (identity !== undefined) await this.#coverFirst(identity.info);
+    await mapParallel(histories, this.#reader.lanes, ({ info }) => this.#cover(info, OPEN, new Covered(undefined)));
     const needed = directories.filter(({ end }) => end !== undefined);
     const claims = await this.#believed(needed);
     const rest: LockDirectory[] = [];
@@ -126,6 +128,16 @@ class ExtendRun {
     });
     this.report.asked = this.#reader.asked;
     await this.#save();
+  }
+
+  /** With it is found out whether this filesystem has the attribute that is wanted: most of what follows hangs on that. */
+  async #coverFirst(info: ObjectInfo): Promise<void> {
+    this.#reader.seesAttribute = this.#rule.attribute === true;
+    const covered = new Covered(undefined);
+    await this.#cover(info, OPEN, covered);
+    if (!this.#reader.seesAttribute || covered.claim(true)?.mode === 'immutable') return;
+    this.#reader.seesAttribute = false;
+    this.#rule = { ...this.#rule, attribute: false };
   }
 
   /** The record's claims, unless today's slice of them is not so. */
@@ -153,7 +165,7 @@ class ExtendRun {
     let segments = 0;
     let batch: ObjectInfo[] = [];
     const flush = async (): Promise<void> => {
-      await mapParallel(batch, this.#options.jobs, (info) => this.#cover(info, end, covered));
+      await mapParallel(batch, this.#reader.lanes, (info) => this.#cover(info, end, covered));
       batch = [];
     };
     for await (const info of this.#reader.list(prefix)) {
@@ -202,7 +214,8 @@ class ExtendRun {
     const retain = (): ReturnType<LockReader['locks']['retain']> =>
       this.#reader.locks.retain(info.key, wanted, versionOf(info, signal));
     const retention = dryRun ? wanted : await this.#reader.places.run(retain);
-    if (!isEnough(retention, end, this.#rule, now)) {
+    // Where the attribute cannot be set, mode and date are what there is.
+    if (!isEnough(retention, end, { ...this.#rule, attribute: false }, now)) {
       throw new WalholdError('unlocked', `could not lengthen the lock of ${info.key}`, {
         detail: `it is ${retention.mode} until ${retention.until.toISOString()}`,
       });

@@ -15,6 +15,8 @@ export interface SeenObject {
 export class LockReader {
   readonly repository: Repository;
   readonly locks: StoreLocks;
+  /** So many single objects are worked on at a time. */
+  readonly lanes: number;
   readonly places: Places;
   readonly signal: AbortSignal;
   /** Requests for single objects so far. */
@@ -22,6 +24,9 @@ export class LockReader {
   /** Keys of the repository's strangers, as far as they were known when last looked for. */
   readonly #strange = new Set<string>();
   #strangersSeen = 0;
+
+  /** Whether listings are asked again for the immutable attribute, which they do not show. */
+  seesAttribute = false;
 
   /** `jobs`: requests for single objects at a time. Throws `unsupported` where nothing can be locked. */
   constructor(repository: Repository, { jobs, signal }: CallOptions & { jobs: number }) {
@@ -33,7 +38,9 @@ export class LockReader {
     }
     this.repository = repository;
     this.locks = locks;
-    this.places = new Places(jobs);
+    // Files are asked by programs that take many names at once.
+    this.lanes = repository.settings.scheme === 'file' ? Math.max(jobs, FILE_LANES) : jobs;
+    this.places = new Places(this.lanes);
     this.signal = signal;
   }
 
@@ -46,7 +53,9 @@ export class LockReader {
 
   /** `undefined`: the object is gone meanwhile. Throws `denied` where it may not be told. */
   async see(info: ObjectInfo): Promise<SeenObject | undefined> {
-    const protection = info.protection ?? (await this.#ask(info));
+    const told = info.protection;
+    const isTold = told !== undefined && !(this.seesAttribute && told.retention?.mode === 'read-only');
+    const protection = isTold ? told : await this.#ask(info);
     return protection === undefined ? undefined : { info, protection };
   }
 
@@ -91,6 +100,7 @@ export class LockReader {
   }
 }
 
+const FILE_LANES = 500;
 /** Of one name; whoever puts more junk under it shall not have it all locked. */
 const MOST_VERSIONS = 4;
 

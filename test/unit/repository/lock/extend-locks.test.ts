@@ -202,3 +202,66 @@ describe.each([{ tells: true }, { tells: false }])('extend, where listings tell 
     expect(archive.bucket.counts.retain).toBeLessThan(1010);
   });
 });
+
+describe('extend by root, on files', () => {
+  /** Files as `store/file-locks.ts` has them: listings show mode and date; `look` shows the attribute too, where there is one. */
+  async function files(hasAttribute: boolean): Promise<{ archive: LockedArchive; immutable: Set<string> }> {
+    const archive = await threeBackups({ tells: true });
+    const immutable = new Set<string>();
+    for (const versions of archive.bucket.objects.values()) {
+      for (const one of versions)
+        if (one.retention !== undefined) one.retention = { ...one.retention, mode: 'read-only' };
+    }
+    const { locks } = archive.bucket.store;
+    if (locks === undefined) throw new Error('it has locks');
+    const { look, retain } = locks;
+    Object.assign(locks, {
+      look: async (...[key, options]: Parameters<typeof look>) => {
+        const told = await look(key, options);
+        if (told?.retention === undefined || !immutable.has(key)) return told;
+        return { ...told, retention: { ...told.retention, mode: 'immutable' } };
+      },
+      retain: async (...[key, { until }, options]: Parameters<typeof retain>) => {
+        const kept = archive.bucket.objects.get(key)?.[0];
+        await retain(key, { mode: 'governance', until }, options);
+        if (kept !== undefined) kept.retention = { mode: 'read-only', until };
+        if (hasAttribute) immutable.add(key);
+        return { mode: hasAttribute ? 'immutable' : 'read-only', until };
+      },
+    });
+    return { archive, immutable };
+  }
+
+  const asRoot = async ({ repository, clock }: LockedArchive): Promise<ExtendReport> =>
+    await extendLocks(
+      repository,
+      { ...LOCK, attribute: true },
+      { signal, jobs: 3, clock, by: 'a test', dryRun: false },
+    );
+
+  it('sets the immutable attribute on what is needed, once', async () => {
+    const { archive, immutable } = await files(true);
+    const report = await asRoot(archive);
+    expect(report.failureCount).toBe(0);
+    expect(immutable).toContain(IDENTITY_KEY);
+    expect(immutable).toContain(keyOf(41));
+    const { size } = immutable;
+    expect(report.extended.objects).toBe(size);
+    const again = await asRoot(archive);
+    expect(again).toMatchObject({ failureCount: 0, contradiction: undefined });
+    expect(again.extended.objects).toBe(0);
+    expect(again.byRecord.directories).toBeGreaterThan(9);
+    const asOwner = await extend(archive);
+    expect(asOwner.contradiction).toBeUndefined();
+  });
+
+  it('does with mode and date where there is no such attribute, and tries on one file alone', async () => {
+    const { archive } = await files(false);
+    for (let run = 0; run < 2; run += 1) {
+      archive.bucket.forget();
+      const report = await asRoot(archive);
+      expect(report.failureCount).toBe(0);
+      expect(archive.bucket.counts.retain).toBe(1);
+    }
+  });
+});
