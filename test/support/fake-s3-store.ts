@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../src/base/clock.ts';
-import { retryPolicy } from '../../src/store/retry.ts';
+import { retryPolicy, type RetryPolicy } from '../../src/store/retry.ts';
 import type { S3Credentials } from '../../src/store/s3-client.ts';
 import { s3Store, type S3StoreSettings } from '../../src/store/s3.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -17,6 +17,8 @@ export interface FakeWithStores extends AsyncDisposable {
   bucket: FakeBucket;
   once: Store;
   retrying: Store;
+  /** Repeats until it works. */
+  patient: RetryPolicy;
   /** Another store on the same bucket. */
   store(settings: Partial<S3StoreSettings>): Promise<Store>;
   /** What a store there is made from, for the remover too. */
@@ -58,6 +60,7 @@ export async function fakeWithStores(
     fake,
     bucket,
     once: await store({}),
+    patient,
     retrying: withRetry(await store({ policy: patient }), patient),
     store,
     settings: common,
