@@ -10,6 +10,7 @@ import { wayOf, type PlannedBackup, type Point, type WalEvidence, type Way } fro
 import { reachTarget } from './target-reach.ts';
 import { branchRemarks, timelinesOfWay } from './branch-remarks.ts';
 import { chooseTimeline } from './timeline-choice.ts';
+import { troubleBehind } from './wal-ahead.ts';
 import type { StoredPartial } from './wal-inventory.ts';
 
 export interface PlanRequest extends ReachOptions {
@@ -33,6 +34,8 @@ export interface RestorePlan<B extends PlannedBackup> {
   readonly walTo: PathSegment;
   readonly partial: StoredPartial | undefined;
   readonly allowGap: PathSegment | undefined;
+  /** Of a recovery that ends before the stored WAL does: see `troubleBehind`. */
+  readonly troubleBehind: boolean;
   readonly remarks: readonly Remark[];
 }
 
@@ -65,7 +68,8 @@ export async function planRestore<B extends PlannedBackup>(
     const verdict = typeof way === 'string' ? notThere(way) : await reachTarget(way, request.target, request, evidence);
     if (verdict.reached && typeof way !== 'string') {
       remarks.push(...verdict.remarks, ...(await branchRemarks(way, request.target, verdict.walTo, evidence)));
-      return makePlan(way, verdict, remarks, evidence);
+      const trouble = request.target.kind !== 'end' && (await troubleBehind(verdict.walTo, way.legs, evidence));
+      return makePlan(way, verdict, { trouble, remarks }, evidence);
     }
     if (verdict.reached) continue;
     failed ??= verdict;
@@ -114,7 +118,7 @@ function findWay<B extends PlannedBackup>(backup: B, request: PlanRequest, evide
 function makePlan<B extends PlannedBackup>(
   way: Way<B>,
   verdict: Extract<Verdict, { reached: true }>,
-  remarks: readonly Remark[],
+  { trouble, remarks }: { trouble: boolean; remarks: readonly Remark[] },
   { inventory }: WalEvidence,
 ): RestorePlan<B> {
   const { timeline } = way.history;
@@ -129,6 +133,7 @@ function makePlan<B extends PlannedBackup>(
     walTo: verdict.walTo,
     partial: verdict.partial,
     allowGap: verdict.allowGap,
+    troubleBehind: trouble,
     remarks,
   };
 }

@@ -28,7 +28,13 @@ export interface SegmentTimes {
   partial(partial: StoredPartial): Promise<SegmentFacts>;
 }
 
-const UNKNOWN: SegmentFacts = { commits: undefined, firstCommit: undefined, lastCommit: undefined, endLsn: undefined };
+/** Of an object that could not be read, or not be trusted. */
+export const UNKNOWN: SegmentFacts = {
+  commits: undefined,
+  firstCommit: undefined,
+  lastCommit: undefined,
+  endLsn: undefined,
+};
 
 /** Heads are read from the first of the repositories that hold the object and give it. */
 export function storedSegmentTimes(

@@ -63,7 +63,7 @@ function archiver(place: Place, lock: LockPolicy | undefined): PolicyStatement[]
     allow(['s3:PutObject', 's3:AbortMultipartUpload'], place.written),
   ];
   // Where the bucket's own default locks, whoever writes needs no right to: and so cannot lock junk for long.
-  if (lock !== undefined && lock.mode !== 'bucket') statements.push(mayLock(place.written, lock));
+  if (lock !== undefined && lock.mode !== 'bucket') statements.push(...mayLock(place.written, lock));
   return statements;
 }
 
@@ -72,16 +72,23 @@ function extender(place: Place, lock: LockPolicy | undefined, withHolds: boolean
   return [
     allow([...READ, ...SEE_LOCKS], place.all),
     allow(['s3:PutObject'], `${place.object}${LOCK_PREFIX}*`),
-    mayLock(place.all, lock),
+    ...mayLock(place.all, lock),
     ...holds,
   ];
 }
 
-/** Whoever may lock may lock for too long: capped, so that a stolen key cannot make a bucket cost for a hundred years. */
-function mayLock(resource: string | string[], lock: LockPolicy | undefined): PolicyStatement {
-  const may = allow(['s3:PutObjectRetention'], resource);
-  if (lock === undefined) return may;
-  return { ...may, Condition: { NumericLessThanEquals: { 's3:object-lock-remaining-retention-days': cap(lock) } } };
+/**
+ * Whoever may lock may lock for too long: capped, so that a stolen key cannot make a bucket cost for a hundred years. As a refusal, since
+ * servers that do not know the days (MinIO, of a write) would never meet a condition of what is allowed.
+ */
+function mayLock(resource: string | string[], lock: LockPolicy | undefined): PolicyStatement[] {
+  const Action = ['s3:PutObjectRetention'];
+  const may = allow(Action, resource);
+  return lock === undefined ? [may] : [may, { Effect: 'Deny', Action, Resource: resource, ...longerThan(lock) }];
+}
+
+function longerThan(lock: LockPolicy): Required<Pick<PolicyStatement, 'Condition'>> {
+  return { Condition: { NumericGreaterThan: { 's3:object-lock-remaining-retention-days': cap(lock) } } };
 }
 
 function cap({ maxMs }: LockPolicy): string {
@@ -119,7 +126,7 @@ export function s3BucketPolicy(store: S3Settings, lock: LockPolicy | undefined):
         : [
             {
               ...deny('NoLongerLocks', ['s3:PutObject', 's3:PutObjectRetention'], place.all),
-              Condition: { NumericGreaterThan: { 's3:object-lock-remaining-retention-days': cap(lock) } },
+              ...longerThan(lock),
             },
           ]),
       {

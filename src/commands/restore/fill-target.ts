@@ -197,8 +197,14 @@ function confOf(
   });
   const { target, exclusive, action, standby } = options;
   const archiveOff = archive.mode === 'off';
-  return { target, exclusive, action, standby, archiveOff, restoreCommand, timeline: timelineSetting(options, plan) };
+  const prefetchOff = plan.troubleBehind && plan.backup.summary.server.major >= PREFETCH_SINCE;
+  if (prefetchOff) log.info('the server is told not to read WAL ahead: behind the target some is missing or damaged');
+  const timeline = timelineSetting(options, plan);
+  return { target, exclusive, action, standby, archiveOff, prefetchOff, restoreCommand, timeline };
 }
+
+/** The major version that knows `recovery_prefetch`. */
+const PREFETCH_SINCE = 15;
 
 /**
  * The one file whose absence `walhold-fetch` shall believe. A timeline whose history is nowhere (the cluster was promoted before it

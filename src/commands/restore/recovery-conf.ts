@@ -14,6 +14,8 @@ export interface RecoveryConf {
   restoreCommand: string;
   standby: boolean;
   archiveOff: boolean;
+  /** Off where the server would ask for WAL behind its target that must be refused. */
+  prefetchOff: boolean;
 }
 
 /** Of an earlier recovery of the original, or for it alone. */
@@ -55,6 +57,7 @@ function settingsOf(conf: RecoveryConf): [string, string][] {
     ['recovery_target_timeline', conf.timeline],
   ];
   if (conf.archiveOff) settings.push(['archive_mode', 'off']);
+  if (conf.prefetchOff) settings.push(['recovery_prefetch', 'off']);
   if (target.kind === 'end') return settings;
   settings.push(['recovery_target_action', conf.action]);
   settings.push(['recovery_target_inclusive', conf.exclusive ? 'off' : 'on']);

@@ -11,6 +11,7 @@ const TO_END: RecoveryConf = {
   restoreCommand: `/opt/it's/walhold-fetch %f %p`,
   standby: false,
   archiveOff: false,
+  prefetchOff: false,
 };
 
 /** What a server makes of the two files together. */
@@ -23,6 +24,16 @@ function effective(autoConf: string): Record<string, string> {
 describe('postgresql.auto.conf of a recovery', () => {
   const targets: [string, Partial<RecoveryConf>, Record<string, string>][] = [
     ['the end', {}, {}],
+    [
+      'an LSN in front of a hole',
+      { target: { kind: 'lsn', lsn: at('16/B374D848') }, prefetchOff: true },
+      {
+        recovery_prefetch: 'off',
+        recovery_target_lsn: '16/B374D848',
+        recovery_target_action: 'pause',
+        recovery_target_inclusive: 'on',
+      },
+    ],
     [
       'a time',
       { target: { kind: 'time', time: { unixMicros: 1_795_366_800_123_456n, offsetMinutes: 60 } } },
