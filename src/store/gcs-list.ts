@@ -16,6 +16,7 @@ export async function* listGcs(
   prefix: string,
   options: ListOptions,
 ): AsyncGenerator<ListEntry> {
+  let left = options.limit ?? Infinity;
   let last = '';
   for await (const entry of entries(client, place, prefix, options, false)) {
     const name = nameOfEntry(entry);
@@ -23,6 +24,7 @@ export async function* listGcs(
     last = name;
     if (entry.kind === 'directory') yield entry;
     else yield { kind: 'object', ...infoOf(entry.object, entry.key, client.now()) };
+    if ((left -= 1) <= 0) return;
   }
 }
 
@@ -36,9 +38,13 @@ export async function* listGcsVersions(
   prefix: string,
   options: ListOptions,
 ): AsyncGenerator<VersionEntry> {
+  let left = options.limit ?? Infinity;
   let last: GcsObject | undefined;
   let count = 0;
   for await (const entry of entries(client, place, prefix, options, true)) {
+    // A name is listed whole or not at all.
+    if (left <= 0 && (entry.kind === 'directory' || entry.object.name !== last?.name)) return;
+    left -= 1;
     if (entry.kind === 'directory') {
       yield entry;
       continue;
@@ -77,7 +83,6 @@ async function* entries(
       if (left <= 0 && name !== last) return;
       last = name;
       yield entry;
-      left -= 1;
     }
     token = page.nextPageToken;
     if (token === undefined) return;
@@ -94,10 +99,10 @@ async function listPage(
   client: GcsClient,
   place: GcsPlace,
   prefix: string,
-  options: ListOptions & { limit: number; versions: boolean },
+  options: ListOptions & { versions: boolean },
   pageToken: string | undefined,
 ): Promise<Page> {
-  const { signal, delimited, limit, versions } = options;
+  const { signal, delimited, limit = Infinity, versions } = options;
   const what = `list ${place.url}/${prefix}`;
   const after = startAfter(prefix, options);
   const query = {

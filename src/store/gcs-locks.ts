@@ -1,12 +1,12 @@
 import { WalholdError } from '../base/errors.ts';
 import { bucketProtection } from './gcs-bucket.ts';
+import { lockAdvice, NO_OBJECT_RETENTION } from './gcs-lock-advice.ts';
 import type { GcsClient } from './gcs-client.ts';
 import { notGcs, refusalOf } from './gcs-errors.ts';
 import { GCS_MODES, gcsObject, OBJECT_FIELDS, protectionOf, type GcsObject } from './gcs-object.ts';
 import type { GcsPlace } from './gcs-place.ts';
 import type { GcsReader } from './gcs-read.ts';
-import { NO_OBJECT_RETENTION } from './gcs-write.ts';
-import { isAsStrict } from './retention-order.ts';
+import { isAsStrict } from './lock-proof.ts';
 import type { ReadOptions, Retention, StoreLocks } from './store.ts';
 
 /** Object retention (Unlocked is `governance`, Locked is `compliance`), temporary holds, and what the bucket says. */
@@ -73,6 +73,7 @@ export function gcsLocks(client: GcsClient, place: GcsPlace, reader: GcsReader):
     },
 
     bucket: (options) => bucketProtection(client, place, options),
+    mend: (lock, options) => lockAdvice(client, place, lock, options),
   };
 }
 

@@ -3,8 +3,10 @@ import { WalholdError } from '../base/errors.ts';
 import { addCrc32c, checksumText } from './checksum.ts';
 import type { GcsClient } from './gcs-client.ts';
 import { isCorrupted, isTaken, notGcs, refusalOf } from './gcs-errors.ts';
+import { NO_OBJECT_RETENTION } from './gcs-lock-advice.ts';
 import { GCS_MODES, gcsObject, OBJECT_FIELDS, type GcsObject } from './gcs-object.ts';
 import type { GcsPlace } from './gcs-place.ts';
+import { lockEnd } from './lock-proof.ts';
 import type { LockRequest } from './store.ts';
 
 /** What an object is stored with. */
@@ -34,7 +36,7 @@ export function uploadMetadata(name: string, { lock }: GcsObjectOptions, now: nu
   const retention =
     lock === undefined || lock.mode === 'bucket'
       ? undefined
-      : { mode: GCS_MODES[lock.mode], retainUntilTime: new Date(now + lock.periodMs).toISOString() };
+      : { mode: GCS_MODES[lock.mode], retainUntilTime: lockEnd(new Date(now), lock.periodMs).toISOString() };
   return Buffer.from(
     JSON.stringify({
       name,
@@ -122,6 +124,3 @@ export function lockRefused(what: string, error: unknown, lock: LockRequest | un
     cause: error,
   });
 }
-
-export const NO_OBJECT_RETENTION =
-  'The bucket must allow locks of objects: gcloud storage buckets create --enable-per-object-retention (existing buckets: in the console only).';

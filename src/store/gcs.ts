@@ -9,14 +9,15 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import { gcsClient, type GcsClient } from './gcs-client.ts';
 import { gcsAuthorization, type GcsAuthorization } from './gcs-credentials.ts';
 import { listGcs, listGcsVersions } from './gcs-list.ts';
-import { requireLock } from './gcs-lock-proof.ts';
 import { gcsLocks } from './gcs-locks.ts';
+import { protectionOf, type GcsObject } from './gcs-object.ts';
 import { gcsPlace, type GcsPlace } from './gcs-place.ts';
 import { gcsProbe } from './gcs-probe.ts';
 import { gcsReader, type GcsReader } from './gcs-read.ts';
 import { resumableRequests } from './gcs-resumable.ts';
 import { uploadInChunks } from './gcs-upload.ts';
-import { insertObject, type GcsObjectOptions, type Inserted } from './gcs-write.ts';
+import { insertObject, type GcsObjectOptions } from './gcs-write.ts';
+import { ensureLocked, isEnough, LOCK_TOLERANCE_MS } from './lock-proof.ts';
 import { requireKeyPrefix, requireObjectKey } from './object-key.ts';
 import type { GcsSettings } from './open-store.ts';
 import type { RetryPolicy } from './retry.ts';
@@ -117,27 +118,22 @@ async function createObject(
         );
   if (lock !== undefined && inserted.result === 'created') {
     // By now the store's clock is known, if it was not before.
-    await locked(parts, key, inserted, lock, asked + (client.clockSkewMs() ?? 0), signal);
+    const least = asked + (client.clockSkewMs() ?? 0) + lock.periodMs - LOCK_TOLERANCE_MS;
+    await requireLock(parts, key, inserted.object, lock, least, signal);
   }
   return inserted.result;
 }
 
-function locked(
-  { place, reader, locks }: Parts,
+/** By the store's own answer; one that shows no lock is looked at again, and locked if it can be. Throws `unlocked`. */
+async function requireLock(
+  { client, place, reader, locks }: Parts,
   key: string,
-  { object }: Inserted & { result: 'created' },
+  object: GcsObject,
   lock: LockRequest,
-  askedAt: number,
+  least: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const what = `store ${place.url}/${key}`;
-  const options = { signal, version: object.generation };
-  return requireLock({
-    what,
-    object,
-    lock,
-    askedAt,
-    retain: (retention) => locks.retain(key, retention, options),
-    look: () => reader.object(what, key, options),
-  });
+  if (isEnough(protectionOf(object, client.now()).retention, lock.mode, least)) return;
+  const store = { url: place.url, stat: reader.stat, locks, clockSkewMs: () => client.clockSkewMs() };
+  await ensureLocked(store, key, lock, { signal, version: object.generation });
 }

@@ -134,7 +134,8 @@ async function look(store: LockingStore, key: string, { signal, version }: Ensur
   return { version: version ?? stat.version, retention: protection.retention, storedAt: stat.storedAt };
 }
 
-function isEnough(found: Retention | undefined, asked: LockRequest['mode'], least: number): boolean {
+/** Whether this lock, as a store showed it, is what was asked for. */
+export function isEnough(found: Retention | undefined, asked: LockRequest['mode'], least: number): boolean {
   return found !== undefined && found.until.getTime() >= least && isAsStrict(found.mode, asked);
 }
 

@@ -63,7 +63,7 @@ describe('a lock asked for with the object', () => {
     await using at = await fakeGcsWithStores({ bucket: lockable, now: () => now });
     const lock: LockRequest = { mode: 'governance', periodMs: 10 * DAY };
     expect(await at.once.create('k', { kind: 'buffer', bytes: small }, { signal, lock })).toBe('created');
-    expect(at.fake.requests).toEqual(['insert', 'get', 'patch']);
+    expect(at.fake.requests.at(-1)).toBe('patch');
     const until = at.bucket.live('repo/k')?.retention?.retainUntilTime ?? '';
     expect(near(new Date(until), now + 10 * DAY)).toBeLessThan(5_000);
   });

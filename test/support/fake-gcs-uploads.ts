@@ -125,7 +125,9 @@ function commit(fake: FakeGcs, plan: Plan, bytes: Buffer, rights: GcsRights, sum
   requireCondition(plan);
   if (bucket.live(name) !== undefined) rights.require('objects.delete');
   return bucket.add(name, bytes, {
-    ...(metadata.retention === undefined || fake.ignores('retention') ? {} : { retention: metadata.retention }),
+    ...(metadata.retention === undefined || fake.ignores('retention') || fake.ignores('early-retention')
+      ? {}
+      : { retention: metadata.retention }),
     ...(metadata.contentType === undefined ? {} : { contentType: metadata.contentType }),
     ...(kmsKey === null ? {} : { kmsKey }),
   });

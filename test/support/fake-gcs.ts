@@ -14,13 +14,16 @@ import type { FakeSession } from './fake-gcs-uploads.ts';
 import { asUsual, FaultScript, type Fault } from './fake-s3-faults.ts';
 import { Refusal } from './fake-s3-messages.ts';
 
+/** `early-retention`: that which is asked for with the object. */
+export type FakePromise = 'conditions' | 'checksums' | 'ranges' | 'retention' | 'early-retention';
+
 export interface FakeGcsOptions {
   /** Entries in one page of a listing, whatever the request asks. */
   pageItems?: number;
   /** Google's chunks are multiples of 256 KiB. */
   chunkUnit?: number;
   /** Promises of Google's that this server breaks. */
-  ignores?: readonly ('conditions' | 'checksums' | 'ranges' | 'retention')[];
+  ignores?: readonly FakePromise[];
   /** Who may do what, by bearer token; without it everybody everything. */
   tokens?: Readonly<Record<string, readonly GcsRight[] | 'all'>>;
   /** The server's clock, in ms. */
@@ -64,7 +67,7 @@ export class FakeGcs implements AsyncDisposable {
     return this.options.chunkUnit ?? 256 * 1024;
   }
 
-  ignores(promise: 'conditions' | 'checksums' | 'ranges' | 'retention'): boolean {
+  ignores(promise: FakePromise): boolean {
     return this.options.ignores?.includes(promise) === true;
   }
 
