@@ -42,7 +42,7 @@ export async function* listGcsVersions(
   let last: GcsObject | undefined;
   let count = 0;
   for await (const entry of entries(client, place, prefix, options, true)) {
-    // A name is listed whole or not at all.
+    // A name is listed whole or not at all: it is whole when another name shows.
     if (left <= 0 && (entry.kind === 'directory' || entry.object.name !== last?.name)) return;
     left -= 1;
     if (entry.kind === 'directory') {
@@ -71,16 +71,13 @@ async function* entries(
   options: ListOptions,
   versions: boolean,
 ): AsyncGenerator<Entry> {
-  let left = options.limit ?? Infinity;
   let last = '';
-  // The generations of the last name are all of them: it is whole when another name shows.
-  for (let token: string | undefined; left > 0 || versions;) {
-    const page = await listPage(client, place, prefix, { ...options, limit: Math.max(1, left), versions }, token);
+  for (let token: string | undefined; ;) {
+    const page = await listPage(client, place, prefix, { ...options, versions }, token);
     for (const entry of entriesOf(page, place)) {
       const name = nameOfEntry(entry);
       if (!name.startsWith(prefix) || !sortsAfter(entry, options.after)) continue;
       if (name < last) throw unordered(place, prefix, name, last);
-      if (left <= 0 && name !== last) return;
       last = name;
       yield entry;
     }
@@ -107,7 +104,7 @@ async function listPage(
   const after = startAfter(prefix, options);
   const query = {
     prefix: place.keyOf(prefix),
-    // The key to start after is listed too, and dropped.
+    // The key to start after is listed too, and dropped; and one more shows that the last name is whole.
     maxResults: String(Math.min(PAGE_ITEMS, limit + 1)),
     fields: `kind,nextPageToken,prefixes,items(${OBJECT_FIELDS})`,
     ...(versions ? { versions: 'true' } : {}),

@@ -134,6 +134,7 @@ async function requireLock(
   signal: AbortSignal,
 ): Promise<void> {
   if (isEnough(protectionOf(object, client.now()).retention, lock.mode, least)) return;
-  const store = { url: place.url, stat: reader.stat, locks, clockSkewMs: () => client.clockSkewMs() };
+  const stat: Store['stat'] = (name, options) => reader.stat(name, options);
+  const store = { url: place.url, stat, locks, clockSkewMs: () => client.clockSkewMs() };
   await ensureLocked(store, key, lock, { signal, version: object.generation });
 }

@@ -21,6 +21,16 @@ describe('what PostgreSQL calls', () => {
     expect([...new Set(packages)]).toEqual([]);
     expect(inputs).toContain(`src/cli/${name}.ts`);
   });
+
+  it('loads the client of Google Cloud Storage for who needs a token, and for nobody else', () => {
+    const [store] = Object.entries(bundle.outputs).find(([, output]) => 'src/store/gcs.ts' in output.inputs) ?? [];
+    const inputs = loadedAtStart(bundle, store ?? '').flatMap((file) =>
+      Object.keys(bundle.outputs[file]?.inputs ?? {}),
+    );
+    expect(inputs).toContain('src/store/gcs-credentials.ts');
+    expect(inputs.filter((input) => input.includes('node_modules'))).toEqual([]);
+    expect(Object.values(bundle.outputs).some(({ inputs: all }) => Object.keys(all).some((one) => one.includes('@google-cloud/storage')))).toBe(true); // prettier-ignore
+  });
 });
 
 /** The output file and all that its static imports bring along. */
