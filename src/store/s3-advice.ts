@@ -39,9 +39,12 @@ export class S3Advice {
     }
     if (defaultRetention === 'none') return { detail: 'the bucket has no default retention', hint: `${set}.` };
     const { mode, periodMs } = defaultRetention;
+    const detail = `the bucket's default retention is ${days(periodMs)} in ${mode} mode, lock_period is ${days(lock.periodMs)}`;
+    if (periodMs < lock.periodMs) return { detail, hint: `${set}; or set a shorter lock_period.` };
+    // It was set after this object was stored, or the server (versitygw) does not show on the object what it holds to.
     return {
-      detail: `the bucket's default retention is ${days(periodMs)} in ${mode} mode, lock_period is ${days(lock.periodMs)}`,
-      hint: `${set}; or set a shorter lock_period.`,
+      detail,
+      hint: 'Set lock_mode = governance or compliance: this object does not show what the bucket gives.',
     };
   }
 

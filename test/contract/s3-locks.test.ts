@@ -173,6 +173,14 @@ describe('a lock asked for on S3', () => {
     // That the first had to be lengthened was no fault of the store.
     expect(memory.recall('single')).toBe('kept');
   });
+
+  it('ends by the clock of the store also where locks are known to be kept', async () => {
+    await using at = await fakeWithStores({ bucket: lockable, skewMs: 3 * HOUR });
+    const store = await at.store({ lockMemory: { recall: () => 'kept', remember: () => undefined } });
+    await put(store, { mode: 'governance', periodMs: DAY });
+    const [version] = versions(at);
+    expect((version?.retention?.until.getTime() ?? 0) - (version?.storedAt.getTime() ?? 0)).toBeGreaterThan(DAY - 2000);
+  });
 });
 
 describe("a lock left to the bucket's default", () => {
@@ -212,6 +220,18 @@ describe("a lock left to the bucket's default", () => {
         hint: expect.stringMatching(hint) as string,
       });
     }
+  });
+
+  it('is not acknowledged where the bucket promises it and the object does not show it', async () => {
+    await using at = await fakeWithStores({ bucket: lockable });
+    at.fake.fail(
+      meanwhile(() => (at.bucket.options = byDefault(2))),
+      { operation: 'HeadObject' },
+    );
+    await expect(put(at.once, BUCKET)).rejects.toMatchObject({
+      code: 'unlocked',
+      hint: expect.stringContaining('lock_mode = governance') as string,
+    });
   });
 
   it('says so where the default cannot be seen either', async () => {
@@ -355,6 +375,9 @@ describe('a look at a lock on S3', () => {
     await using at = await fakeWithStores({ bucket: lockable });
     at.bucket.add('repo/k', small);
     at.bucket.hide('repo/k');
+    await expect(at.once.locks?.look('k', { signal })).rejects.toMatchObject({ code: 'damaged' });
+    // Some servers say less of it.
+    at.fake.fail(answers(404, 'NoSuchKey'), { operation: 'GetObjectRetention' });
     await expect(at.once.locks?.look('k', { signal })).rejects.toMatchObject({ code: 'damaged' });
     at.bucket.options = {};
     await expect(at.once.locks?.look('k', { signal })).rejects.toMatchObject({ code: 'damaged' });

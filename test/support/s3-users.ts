@@ -1,4 +1,6 @@
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
+import { fromTemporaryCredentials } from '@aws-sdk/credential-providers';
+import type { S3Credentials } from '../../src/store/s3-client.ts';
 import { serverProgram } from '../../scripts/test-servers.ts';
 import { adminClient } from './bucket.ts';
 import { run } from './run.ts';
@@ -43,4 +45,18 @@ export async function grant(
   } finally {
     client.destroy();
   }
+}
+
+/** Credentials for a MinIO that may do these things to this bucket and what is in it, and nothing else. */
+export async function sessionFor(server: S3Server, bucket: string, allowed: readonly string[]): Promise<S3Credentials> {
+  const { kind, endpoint, region, accessKey, secretKey } = server;
+  if (kind !== 'minio') throw new Error('only MinIO gives sessions here');
+  const Resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`];
+  const Policy = JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: allowed, Resource }] });
+  const session = await fromTemporaryCredentials({
+    masterCredentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+    params: { RoleArn: 'arn:minio:iam:::role/tested', RoleSessionName: 'tested', Policy },
+    clientConfig: { endpoint, region },
+  })();
+  return () => Promise.resolve(session);
 }
