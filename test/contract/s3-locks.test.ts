@@ -141,6 +141,12 @@ describe('a lock asked for on S3', () => {
     expect(at.bucket.keys).toEqual([]);
   });
 
+  it('is had without the right to set it where the store asks for none', async () => {
+    await using at = await fakeWithStores({ bucket: lockable, ignores: ['retention-right'] });
+    expect(await put(await at.storeOf(without('s3:PutObjectRetention')))).toBe('created');
+    expect(versions(at)[0]?.retention).toBeDefined();
+  });
+
   it('keeps the reason of a refusal that is not about locks', async () => {
     await using at = await fakeWithStores({ bucket: lockable });
     at.fake.fail(answers(403, 'InvalidAccessKeyId'));
@@ -319,6 +325,20 @@ describe('the lock of an object that was there already', () => {
     expect(close.retention?.until).toEqual(until(4));
     expect(short.retention?.until.getTime()).toBeGreaterThan(Date.now() + GOVERNANCE.periodMs - 2000);
     expect(loose.retention).toMatchObject({ mode: 'COMPLIANCE' });
+  });
+
+  it('is never shortened, not even where the store would', async () => {
+    await using at = await fakeWithStores({ bucket: lockable, ignores: ['shortening'] });
+    const until = new Date(Date.now() + 10 * DAY);
+    const object = at.bucket.add('repo/k', small, { retention: { mode: 'COMPLIANCE', until } });
+    await ensureLocked(at.once, 'k', GOVERNANCE, { signal });
+    const less = { mode: 'governance' as const, until: new Date(Date.now() + DAY) };
+    expect(await at.once.locks?.retain('k', less, { signal })).toEqual({ mode: 'compliance', until });
+    // Nothing is asked for that is there.
+    expect(at.fake.requests).not.toContain('PutObjectRetention');
+    const loose = at.bucket.add('repo/l', small, { retention: { mode: 'GOVERNANCE', until } });
+    await at.once.locks?.retain('l', { ...less, mode: 'compliance' }, { signal });
+    expect([object.retention, loose.retention]).toEqual(Array(2).fill({ mode: 'COMPLIANCE', until }));
   });
 
   it('is not taken for granted when a store says yes and does nothing', async () => {

@@ -35,7 +35,7 @@ export function respond(fake: FakeS3, operation: Operation, request: S3Request, 
     case 'ListObjectsV2':
       return listing(bucket, request.query, pageKeys);
     case 'ListObjectVersions':
-      return versionListing(bucket, request.query, pageKeys);
+      return versionListing(fake, bucket, request.query);
     case 'CreateMultipartUpload':
       return beginUpload(fake, bucket, request, caller);
     case 'UploadPart':

@@ -1,3 +1,4 @@
+import type { FakeS3 } from './fake-s3.ts';
 import type { FakeBucket, FakeVersion } from './fake-s3-bucket.ts';
 import { refuse, tag, xml, type S3Reply } from './fake-s3-messages.ts';
 
@@ -9,12 +10,14 @@ interface Item {
 }
 
 /** ListObjectVersions: by key, of one key the newest first; a page may end inside a key. */
-export function versionListing(bucket: FakeBucket, query: URLSearchParams, pageKeys: number): S3Reply {
+export function versionListing(fake: FakeS3, bucket: FakeBucket, query: URLSearchParams): S3Reply {
+  const pageKeys = fake.options.pageKeys ?? 1000;
   const most = Math.min(pageKeys, Number(query.get('max-keys') ?? '1000'));
   const keyMarker = query.get('key-marker') ?? '';
   const versionMarker = query.get('version-id-marker');
   if (most < 1 || (versionMarker !== null && keyMarker === '')) throw refuse(400, 'InvalidArgument');
-  const items = itemsOf(bucket, query.get('prefix') ?? '', query.get('delimiter') ?? '', keyMarker, versionMarker);
+  const names = { prefix: query.get('prefix') ?? '', delimiter: query.get('delimiter') ?? '' };
+  const items = itemsOf(fake, bucket, names, keyMarker, versionMarker);
   const page = items.slice(0, most);
   const shown = (name: string): string =>
     query.get('encoding-type') === 'url' ? encodeURIComponent(name).replaceAll('%2F', '/') : name;
@@ -46,9 +49,9 @@ function itemXml({ name, version, current }: Item, shown: (name: string) => stri
 }
 
 function itemsOf(
+  fake: FakeS3,
   bucket: FakeBucket,
-  prefix: string,
-  delimiter: string,
+  { prefix, delimiter }: { prefix: string; delimiter: string },
   keyMarker: string,
   versionMarker: string | null,
 ): Item[] {
@@ -67,7 +70,7 @@ function itemsOf(
     else if (versionMarker !== null) {
       const at = newestFirst.findIndex(({ id }) => id === versionMarker);
       if (at < 0) throw refuse(400, 'InvalidArgument');
-      items.push(...shown.slice(at + 1));
+      items.push(...shown.slice(fake.breaks('version-markers') ? at : at + 1));
     }
   }
   return items;

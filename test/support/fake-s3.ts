@@ -32,9 +32,17 @@ export interface FakeS3Options {
 /**
  * `conditions`, `locks-of-streams`: as radosgw 16 does. `locks`: lock headers of every write are accepted and forgotten. `shortening`:
  * retention may be shortened, as moto allows. `retention-right`: lock headers need no right of their own, as in radosgw 20.
+ * `version-markers`: a page of versions begins with the one that the page before ended with, as in versitygw.
  */
 export type BrokenPromise =
-  'conditions' | 'checksums' | 'ranges' | 'locks' | 'locks-of-streams' | 'shortening' | 'retention-right';
+  | 'conditions'
+  | 'checksums'
+  | 'ranges'
+  | 'locks'
+  | 'locks-of-streams'
+  | 'shortening'
+  | 'retention-right'
+  | 'version-markers';
 
 export class FakeS3 implements AsyncDisposable {
   readonly region: string;
