@@ -9,6 +9,7 @@ import { withVersions, type VersionOptions } from '../../src/store/with-versions
 import type { FakeBucketOptions } from '../support/fake-s3-bucket.ts';
 import { FakeS3, type FakeS3Options } from '../support/fake-s3.ts';
 import { lockSuite, type LockableStore } from './lock-suite.ts';
+import { oldestSuite } from './oldest-suite.ts';
 import { storeSuite, type StoreUnderTest } from './store-suite.ts';
 import { versionSuite, type VersionedStore } from './version-suite.ts';
 
@@ -129,6 +130,7 @@ function versionsOnFake(title: string, options: FakeS3Options, decorate: (store:
     };
   };
   versionSuite(title, makeStore, { markers: true, start, stop });
+  oldestSuite(title, makeStore, { markers: true, start, stop });
 }
 
 versionsOnFake('a strict S3 with small pages', { pageKeys: 3 }, asItIs);

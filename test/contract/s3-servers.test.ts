@@ -11,6 +11,7 @@ import { adminClient, type BucketOptions } from '../support/bucket.ts';
 import { bytesOf, patternBytes } from '../support/bytes.ts';
 import { s3ServerKinds, startS3Server, type S3Access, type S3Server, type S3ServerKind } from '../support/s3-server.ts';
 import { lockSuite, type LockableStore } from './lock-suite.ts';
+import { oldestSuite } from './oldest-suite.ts';
 import { storeSuite, type StoreUnderTest } from './store-suite.ts';
 import { versionSuite, type VersionedStore } from './version-suite.ts';
 
@@ -116,6 +117,7 @@ function lockAndVersionSuitesOn(kind: S3ServerKind): void {
   };
   lockSuite(kind, lockable, { severalPartsBytes: 12 * MIB + 1, start, stop });
   versionSuite(kind, versioned, { markers: true, start, stop });
+  oldestSuite(kind, versioned, { markers: true, start, stop });
 }
 
 const kinds = s3ServerKinds();
