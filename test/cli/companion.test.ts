@@ -111,7 +111,8 @@ describe('check, of S3 servers that do not keep their word', () => {
     const bucket = fake.makeBucket('bucket');
     const identity = { format: 1 as const, systemId: SYSTEM_ID, createdAt: '2026-01-01T00:00:00.000Z', by: 'a test' };
     bucket.add('cluster/walhold.json', formatIdentity(identity));
-    const env = { AWS_ACCESS_KEY_ID: fake.accessKey, AWS_SECRET_ACCESS_KEY: fake.secretKey };
+    fake.addKey('AKARCHIVER', ['s3:PutObject', 's3:GetObject', 's3:ListBucket', 's3:AbortMultipartUpload']);
+    const env = { AWS_ACCESS_KEY_ID: 'AKARCHIVER', AWS_SECRET_ACCESS_KEY: fake.secretKey };
     const s3 = ['--repo', 's3://bucket/cluster', '--s3-endpoint', fake.endpoint, '--s3-region', fake.region];
     const argv = ['check', '--json', ...s3, '--s3-path-style', 'on', '-d', 'host=/nonexistent'];
     const { stdout, status } = await call(argv, env);

@@ -6,7 +6,7 @@ import { ensureLocked } from '../../store/lock-proof.ts';
 import type { CallOptions } from '../../store/store.ts';
 
 /**
- * A locked backup is worth nothing without its WAL: each of these files that is stored must be locked in every repository that locks.
+ * A locked backup is worth nothing without its WAL: each of these files (segments, which are stored, and histories, if they are) must be locked in every repository that locks.
  * Throws `unlocked` for the first that cannot be.
  */
 export async function requireLockedWal(
@@ -19,10 +19,10 @@ export async function requireLockedWal(
     await mapParallel(names, jobs, async (name) => {
       const file = parseWalName(name);
       if (file === undefined || file.kind === 'partial') return;
-      const info = await store.stat(walKey(file), { signal });
-      if (info === undefined) return;
-      const { key, version } = info;
-      await ensureLocked(store, key, lock, { signal, version });
+      const key = walKey(file);
+      // A segment was seen there; a history file may be nowhere, which is a warning of its own.
+      if (file.kind === 'history' && (await store.stat(key, { signal })) === undefined) return;
+      await ensureLocked(store, key, lock, { signal });
     });
   }
 }
