@@ -171,7 +171,9 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
   // oxlint-disable-next-line no-restricted-properties -- this is an entry, as those of src/cli are: it hands randomness in
   const { random } = Math;
   const policy = retryPolicy({ clock: systemClock, random, requestTimeoutMs, tries });
-  const stores = await Promise.all(input.repositories.map((settings) => openStore(settings, policy)));
+  const stores = await Promise.all(
+    input.repositories.map(({ settings, lock }) => openStore(settings, policy, { lock })),
+  );
   const thread = new CopyThread(input, stores, (message) => port.postMessage(message));
   const { promise: over, resolve: end } = Promise.withResolvers<FromThread>();
   let work: Promise<unknown> = Promise.resolve();

@@ -30,6 +30,14 @@ export function fileLocks(root: string, clock: Clock, makeImmutable: boolean): S
       throw error;
     }
   };
+  /** Root in a container can lack the right to it: then mode and date are what there is. */
+  const trySetImmutable = async (key: string, options: CallOptions): Promise<void> => {
+    try {
+      await attributes.setImmutable(key, true, options);
+    } catch (error) {
+      if (!hasCode(error, 'unsupported', 'denied')) throw error;
+    }
+  };
   const look = async (key: string, options: CallOptions): Promise<Protection | undefined> => {
     const stats = await statsOf(root, key, options);
     if (stats === undefined) return undefined;
@@ -55,7 +63,7 @@ export function fileLocks(root: string, clock: Clock, makeImmutable: boolean): S
       } finally {
         if (immutable === true && lengthen) await attributes.setImmutable(key, true, options);
       }
-      if (immutable === false && makeImmutable) await attributes.setImmutable(key, true, options);
+      if (immutable === false && makeImmutable) await trySetImmutable(key, options);
       const after = await look(key, options);
       if (after?.retention === undefined || after.retention.until < wanted) {
         throw unlocked(path, 'the date did not stay');

@@ -66,7 +66,7 @@ function threadInput(run: BackupRun, id: BackupId, { maxRate, tries }: CopyOptio
   const { blockBytes, blocksPerFile, dataChecksumVersion, systemId } = source.control;
   return {
     dataDirectory: source.dataDirectory,
-    repositories: repositories.map(({ settings }) => settings),
+    repositories: repositories.map(({ settings, lock }) => ({ settings, lock })),
     requestTimeoutMs: context.config.requestTimeoutMs,
     tries,
     level: context.config.compressLevel,

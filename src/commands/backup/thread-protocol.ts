@@ -3,11 +3,12 @@ import type { ErrorCode } from '../../base/errors.ts';
 import type { FrameRecord, StoredRecord } from '../../repository/backup-record.ts';
 import type { DataPath } from '../../server/walk-data.ts';
 import type { StoreSettings } from '../../store/open-store.ts';
+import type { LockRequest } from '../../store/store.ts';
 
 /** `workerData`. */
 export interface ThreadInput {
   dataDirectory: string;
-  repositories: readonly StoreSettings[];
+  repositories: readonly ThreadRepository[];
   requestTimeoutMs: number;
   /** Most tries of one request. */
   tries: number;
@@ -24,6 +25,12 @@ export interface ThreadInput {
   maxRate: number | undefined;
   /** See `SharedCounters`. */
   counters: SharedArrayBuffer;
+}
+
+export interface ThreadRepository {
+  settings: StoreSettings;
+  /** What parts are locked with. */
+  lock: LockRequest | undefined;
 }
 
 /** One errand: becomes one frame, or several where files turn out larger than they looked. */

@@ -57,6 +57,16 @@ export interface ReportOptions extends CallOptions {
   clock: { now(): number };
 }
 
+/** Where an object counts. */
+interface Place {
+  /** `undefined`: nobody needs it. */
+  end: End | undefined;
+  tallies: LockTally[];
+  /** Whether it may be asked for, where listings do not tell. */
+  mayAsk: boolean;
+  check?: ClaimCheck | undefined;
+}
+
 const DAY_MS = 86_400_000;
 const MOST_NAMED = 100;
 /** Requests for single objects, about: a run of some seconds. */
@@ -141,14 +151,15 @@ class ReportRun {
       return;
     }
     const check = newest === undefined || claim === undefined ? undefined : new ClaimCheck(newest, prefix);
+    const other = { end: undefined, tallies: [this.#classes.other], mayAsk: false };
+    const told = { end, tallies, mayAsk: false, check };
+    const asked = { ...told, mayAsk: true };
     let index = Math.floor(this.#survey.now / DAY_MS) % this.#stride;
     for await (const info of this.#reader.list(prefix)) {
-      if (roleOf(info.key) === undefined) {
-        await this.#count(info, { end: undefined, tallies: [this.#classes.other], mayAsk: false });
-        continue;
-      }
       index += 1;
-      await this.#count(info, { end, tallies, mayAsk: isAsked && index % this.#stride === 0, check });
+      const ofSlice = isAsked && index % this.#stride === 0 ? asked : told;
+      const asking = this.#count(info, roleOf(info.key) === undefined ? other : ofSlice);
+      if (asking !== undefined) await asking;
     }
     if (check?.isSo === false) this.#contradicted(prefix);
   }
@@ -159,27 +170,31 @@ class ReportRun {
     this.#judge(prefix, claim.objects, { mode: claim.mode, until: claim.until }, end);
   }
 
-  /** `end` undefined: nobody needs it. */
-  async #count(
-    info: ObjectInfo,
-    {
-      end,
-      tallies,
-      mayAsk,
-      check,
-    }: { end: End | undefined; tallies: LockTally[]; mayAsk: boolean; check?: ClaimCheck | undefined },
-  ): Promise<void> {
+  /** Of millions of objects that listings tell all of, none waits for a promise. */
+  #count(info: ObjectInfo, place: Place): Promise<void> | undefined {
+    if (info.protection === undefined) return this.#ask(info, place);
+    this.#add(info, info.protection, place);
+    this.#proof.byStore += 1;
+    place.check?.add(info, info.protection);
+    return undefined;
+  }
+
+  /** Of one of which the listing does not tell. */
+  async #ask(info: ObjectInfo, place: Place): Promise<void> {
     const byAge = this.#byAge(info);
     // What was lengthened since looks short by its age: nothing is called short unasked, as long as there is time to ask.
-    const isDoubtful = !this.#isEnough(byAge.retention, end) && this.#reader.asked < 2 * MOST_ASKED;
-    const seen = info.protection !== undefined || mayAsk || isDoubtful ? await this.#reader.see(info) : undefined;
+    const isDoubtful = !this.#isEnough(byAge.retention, place.end) && this.#reader.asked < 2 * MOST_ASKED;
+    const seen = place.mayAsk || isDoubtful ? await this.#reader.see(info) : undefined;
     const protection = seen?.protection ?? byAge;
-    for (const tally of tallies) tally.add(info, protection);
-    check?.add(info, seen?.protection);
+    this.#add(info, protection, place);
     if (seen === undefined) this.#proof.byAge += 1;
     else this.#proof.byStore += 1;
-    if (info.protection === undefined && check === undefined && isShorter(protection, byAge))
-      this.#contradicted(info.key);
+    if (place.check !== undefined) place.check.add(info, seen?.protection);
+    else if (isShorter(protection, byAge)) this.#contradicted(info.key);
+  }
+
+  #add(info: ObjectInfo, protection: Protection, { tallies, end }: Place): void {
+    for (const tally of tallies) tally.add(info, protection);
     this.#judge(info.key, 1, protection.retention, end);
   }
 

@@ -12,6 +12,8 @@ import type {
   FinishedPart,
   ThreadInput,
 } from '../../../../src/commands/backup/thread-protocol.ts';
+import { partKey, type BackupId } from '../../../../src/repository/layout.ts';
+import { fileStore } from '../../../../src/store/file.ts';
 import type { StoreSettings } from '../../../../src/store/open-store.ts';
 import { sha256 } from '../../../../src/stream/checksum.ts';
 import { decompressFrames } from '../../../../src/stream/zstd.ts';
@@ -60,7 +62,7 @@ async function copy(
     },
     input: {
       dataDirectory: data,
-      repositories: [{ scheme: 'file', path: repository }],
+      repositories: [{ settings: { scheme: 'file', path: repository }, lock: undefined }],
       requestTimeoutMs: 10_000,
       tries: 2,
       level: 1,
@@ -115,6 +117,23 @@ describe('copying by threads', () => {
     for (const { part } of parts)
       execFileSync('sh', ['-c', 'zstd -dc | tar -xp -C "$0"', target], { input: stored(part) });
     expect(execFileSync('diff', ['-r', data, target]).toString()).toBe('');
+  });
+
+  it('locks every part as the settings of its repository ask', async () => {
+    put('a', patternBytes(300_000));
+    put('b', patternBytes(300_000));
+    const lock = { mode: 'governance' as const, periodMs: 3_600_000 };
+    const before = Date.now();
+    const { parts } = await copy([files('a'), files('b')], {
+      partBytes: 200_000,
+      repositories: [{ settings: { scheme: 'file', path: repository }, lock }],
+    });
+    const { locks } = fileStore({ root: repository });
+    expect(parts.length).toBeGreaterThan(1);
+    for (const { part } of parts) {
+      const found = await locks?.look(partKey(ID as BackupId, part), { signal: new AbortController().signal });
+      expect(found?.retention?.until.getTime()).toBeGreaterThanOrEqual(before + lock.periodMs);
+    }
   });
 
   it('ends a part when it is large enough, and numbers parts without gaps', async () => {
@@ -201,7 +220,7 @@ describe('copying by threads', () => {
       const { parts, units, counters } = await copy([files('large'), files('small'), files('next')], {
         jobs: 1,
         partBytes: content.length + 1000,
-        repositories: [place()],
+        repositories: [{ settings: place(), lock: undefined }],
       });
       expect(completions()).toBe(2);
       expect(parts.map(({ part }) => part)).toEqual([1, 2]);
@@ -225,7 +244,10 @@ describe('copying by threads', () => {
       put('large', content);
       fake.fail(conflict(), { operation: 'CompleteMultipartUpload', times: 2 });
       const { parts } = await copy([files('large')], {
-        repositories: [place(), { scheme: 'file', path: repository }],
+        repositories: [
+          { settings: place(), lock: undefined },
+          { settings: { scheme: 'file', path: repository }, lock: undefined },
+        ],
       });
       expect(completions()).toBe(3);
       expect(parts).toHaveLength(1);
@@ -235,7 +257,9 @@ describe('copying by threads', () => {
     it('gives up where that goes on, and leaves nothing', async () => {
       put('large', content);
       fake.fail(conflict(), { operation: 'CompleteMultipartUpload', times: 100 });
-      await expect(copy([files('large')], { repositories: [place()] })).rejects.toMatchObject({ code: 'upload-lost' });
+      await expect(
+        copy([files('large')], { repositories: [{ settings: place(), lock: undefined }] }),
+      ).rejects.toMatchObject({ code: 'upload-lost' });
       expect(completions()).toBe(4);
       expect(bucket.keys).toEqual([]);
       expect(bucket.uploads.size).toBe(0);

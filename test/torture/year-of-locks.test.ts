@@ -1,0 +1,83 @@
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sampleMemory } from '../../scripts/bench/memory.ts';
+import { ROOT } from '../../scripts/build.ts';
+import { asAccount } from '../../scripts/server-user.ts';
+import type { LockExtendJson } from '../../src/commands/lock/lock-extend.ts';
+import type { LockStatusJson } from '../../src/commands/lock/lock-status-json.ts';
+import { LONG } from '../support/effort.ts';
+import { Place } from '../support/place.ts';
+import { plainEnvironment, runOk } from '../support/run.ts';
+
+/** A year with two million segments, or a fortieth of it. */
+const SIZE = LONG ? { segments: 2_000_000, backups: 8760 } : { segments: 50_000, backups: 219 };
+/** A fortieth of two minutes would be three seconds: starting Node and other work on the machine count, too. */
+const MOST_SECONDS = LONG ? 120 : 30;
+const MOST_BYTES = 300 * 1024 * 1024;
+const MINUTES = 60_000;
+
+let place: Place;
+let config: string;
+
+beforeAll(async () => {
+  place = await Place.create('year');
+  const account = place.owner;
+  const root = join(place.path, 'repository');
+  const script = join(ROOT, 'scripts/bench/make-year.ts');
+  const size = ['--segments', String(SIZE.segments), '--backups', String(SIZE.backups)];
+  await runOk(account, [process.execPath, script, root, ...size], { timeoutMs: 20 * MINUTES });
+  config = join(place.path, 'walhold.conf');
+  await writeFile(config, `repo = 'file://${root}'\nlock_mode = governance\nlock_period = 60d\n`, { mode: 0o644 });
+}, 20 * MINUTES);
+afterAll(async () => {
+  await place[Symbol.asyncDispose]();
+}, 20 * MINUTES);
+
+/** Not as root, who would set the immutable attribute on every file. */
+async function lock<T>(command: string): Promise<T & { seconds: number; peakBytes: number; status: number | null }> {
+  const begun = performance.now();
+  const argv = ['lock', command, '--json', '--config', config];
+  const options = { ...asAccount(place.owner), env: plainEnvironment(), cwd: '/' };
+  const child = spawn(join(ROOT, 'bin/walhold'), argv, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
+  const memory = sampleMemory(child.pid ?? 0, 100);
+  const chunks: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  const seconds = (performance.now() - begun) / 1000;
+  return { ...(JSON.parse(Buffer.concat(chunks).toString()) as T), seconds, peakBytes: memory.stop(), status };
+}
+
+describe(`a year with ${SIZE.segments} segments`, () => {
+  it(
+    'is looked through, and found to be locked, in time and memory',
+    async () => {
+      const { repositories, ...result } = await lock<LockStatusJson>('status');
+      expect(repositories[0]?.classes.wal).toMatchObject({ objects: SIZE.segments });
+      expect(repositories[0]?.backups).toHaveLength(SIZE.backups);
+      expect(result).toMatchObject({ status: 0, ok: true });
+      expect(result.seconds).toBeLessThan(MOST_SECONDS);
+      expect(result.peakBytes).toBeLessThan(MOST_BYTES);
+    },
+    10 * MINUTES,
+  );
+
+  it(
+    'is extended, where nothing is to be done, in time and memory; the second time by the record of the first',
+    async () => {
+      for (const run of [1, 2]) {
+        const { repositories, ...result } = await lock<LockExtendJson>('extend');
+        const [one] = repositories;
+        expect(result).toMatchObject({ status: 0, ok: true });
+        expect(one?.extended.objects).toBe(0);
+        const byRecord = one?.enough.byRecord.objects ?? 0;
+        if (run === 1) expect(byRecord).toBe(0);
+        else expect(byRecord).toBeGreaterThan(SIZE.segments * 0.9);
+        expect(result.seconds).toBeLessThan(MOST_SECONDS);
+        expect(result.peakBytes).toBeLessThan(MOST_BYTES);
+      }
+    },
+    10 * MINUTES,
+  );
+});
