@@ -75,7 +75,7 @@ describe('the built companion', () => {
     const s3 = ['--repo', 's3://bucket/x', '--s3-endpoint', 'http://127.0.0.1:9', '--s3-region', 'us-east-1'];
     const { status, stderr, elapsedMs } = await call(['list', ...s3], env);
     expect(stderr).toMatch(
-      /^walhold: error: could not read s3:\/\/bucket\/x\/walhold\.json\nwalhold: detail: .+ECONNREFUSED/,
+      /^walhold: error: could not list the versions of s3:\/\/bucket\/x\/\nwalhold: detail: .+ECONNREFUSED/,
     );
     expect(status).toBe(1);
     expect(elapsedMs).toBeLessThan(30_000);

@@ -141,7 +141,7 @@ function wordsOf(mention: string): { command: string[]; options: string[] } {
   const options = words.filter((word) => /^--?[a-z]/.test(word)).map((word) => word.replace(/=.*/, ''));
   const first = words.findIndex((word, index) => /^[a-z]+$/.test(word) && !(words[index - 1] ?? '').startsWith('-'));
   if (first === -1) return { command: [], options };
-  const nested = ['wal', 'repo'].includes(words[first] ?? '') && /^[a-z]+$/.test(words[first + 1] ?? '');
+  const nested = ['wal', 'repo', 'lock'].includes(words[first] ?? '') && /^[a-z]+$/.test(words[first + 1] ?? '');
   return { command: words.slice(first, first + (nested ? 2 : 1)), options };
 }
 

@@ -331,7 +331,8 @@ describe('wrong usage', () => {
     ['no repository', []],
     ['a bad URL', ['--repo', 'ftp://x']],
     ['a bad value', ['--repo', 'file:///x', '--push-timeout', 'soon']],
-    ['a setting this version lacks', ['--repo', 'file:///x', '--lock-mode', 'compliance', '--lock-period', '30d']],
+    ['a setting this version lacks', ['--repo', 'file:///x', '--age-recipients', 'age1x']],
+    ['a lock without a period', ['--repo', 'file:///x', '--lock-mode', 'compliance']],
     ['a configuration that is not there', ['--config', '/nonexistent/walhold.conf']],
   ])('ends with 2: %s', async (_, words) => {
     const result = await callHook('walhold-push', cluster, [...words, await cluster.putSegment(5)]);

@@ -214,7 +214,8 @@ describe('extend by root, on files', () => {
     }
     const { locks } = archive.bucket.store;
     if (locks === undefined) throw new Error('it has locks');
-    const { look, retain } = locks;
+    const look = locks.look.bind(locks);
+    const retain = locks.retain.bind(locks);
     Object.assign(locks, {
       look: async (...[key, options]: Parameters<typeof look>) => {
         const told = await look(key, options);
