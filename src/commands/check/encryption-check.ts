@@ -4,7 +4,8 @@ import { readAll } from '../../store/read-all.ts';
 import type { CallOptions } from '../../store/store.ts';
 import { failedLook, item, settingName, type CheckItem } from './check-item.ts';
 
-const PROBE_MAX_BYTES = 64 * 1024;
+/** Its beginning shows as much as all of it: in a store that ignores conditions it may have become large. */
+const BEGINNING = { offset: 0, bytes: 1024 };
 
 /**
  * Whether the probe is encrypted as asked, and can be read: which no object can be once its KMS key is disabled. The key's own state
@@ -21,7 +22,7 @@ export async function encryptionChecks(
   const expected = kmsKey === undefined ? "the store's own" : `by the KMS key ${kmsKey}, and readable`;
   try {
     const found = await ask(PROBE_KEY, { signal });
-    await readAll(store, PROBE_KEY, { signal, maxBytes: PROBE_MAX_BYTES });
+    await readAll(store, PROBE_KEY, { signal, range: BEGINNING, maxBytes: BEGINNING.bytes });
     const method = found === undefined ? 'none' : found.method;
     const text = found?.kmsKey === undefined ? method : `${method}, key ${found.kmsKey}`;
     if (kmsKey === undefined) return [item(name, true, text, expected)];
