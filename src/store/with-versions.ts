@@ -86,7 +86,14 @@ class OldestReader {
 
   #look<T>(key: string, guess: Guess<T>, signal: AbortSignal): Promise<Sight> {
     return this.#sighted<Sight, Sight>(
-      async () => (await this.#lookup.historyAhead(key, { signal })) ?? 'nothing',
+      async () => {
+        const history = await this.#lookup.historyAhead(key, { signal });
+        if (history !== undefined || (await guess.outcome).kind !== 'found') return history ?? 'nothing';
+        // Created in between, unless a second listing lacks it too: there are servers that take the question for another one.
+        const again = await this.#lookup.historyAhead(key, { signal });
+        if (again === undefined) throw listsNone(this.#store.url, key);
+        return again;
+      },
       async () => {
         const answer = await guess.outcome;
         if (answer.kind === 'failed' && hasCode(answer.error, 'denied')) throw answer.error;
@@ -224,6 +231,12 @@ async function* passed(histories: ReturnType<VersionLookup['histories']>): Async
       yield { key: one.key, entry: oldest === undefined ? undefined : { kind: 'object', ...oldest.info } };
     }
   }
+}
+
+function listsNone(url: string, key: string): WalholdError {
+  return new WalholdError('unsupported', `could not list the versions in ${url}`, {
+    detail: `it holds ${key}, and no version of it`,
+  });
 }
 
 function cannotGoBack(url: string, asOf: Date, error: WalholdError): WalholdError {

@@ -294,6 +294,21 @@ describe('a store that does not answer', () => {
   });
 });
 
+describe('a server that takes a listing of versions for another question', () => {
+  it('is read as it is once its first object shows that: nothing passes for absent', async () => {
+    const bucket = new VersionedMemoryBucket();
+    bucket.put('walhold.json', 'identity');
+    bucket.put('a/k', 'truth');
+    const { versions: _, ...rest } = bucket.store;
+    const blind: unknown[] = [];
+    const versions = { list: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true as const, value: undefined }) }) }) }; // prettier-ignore
+    const store = withVersions({ ...rest, versions }, { onBlind: (error) => void blind.push(error) });
+    expect(await read(store, 'walhold.json')).toBe('identity');
+    expect(blind).toMatchObject([{ code: 'unsupported' }]);
+    expect((await collected(store.list('', { signal }))).length).toBe(2);
+  });
+});
+
 describe('credentials that may not list versions', () => {
   const blindBucket = (error: Error): VersionedMemoryBucket => {
     const bucket = new VersionedMemoryBucket();
