@@ -1,0 +1,62 @@
+/**
+ * All that decides whether a worker's answer may be believed by a call, as one line of text. The launchers in `bin/` build the same
+ * line with nothing but what every shell has built in, and compare; `test/unit/spool/call-key.test.ts` holds both together.
+ *
+ * Fields are separated by tabs, and how many there are is fixed by the count of arguments, so that no two calls share a line.
+ */
+export interface Call {
+  program: 'walhold-push' | 'walhold-fetch';
+  version: string;
+  /** The first three lines of `postmaster.pid`: its process, the data directory, when it started. Nothing outlives a restart. */
+  run: PostmasterLines;
+  /** The whole command line; what stands before the file's own arguments belongs to the key. */
+  argv: readonly string[];
+  environment: Readonly<Record<string, string | undefined>>;
+  /** The variables that settings have; see `setting-name.ts`. */
+  settingVariables: readonly string[];
+}
+
+export type PostmasterLines = readonly [pid: string, dataDirectory: string, start: string];
+
+/** How many arguments at the end name the file. */
+export const OPERANDS: Readonly<Record<Call['program'], number>> = { 'walhold-push': 1, 'walhold-fetch': 2 };
+
+/** What else decides which store is meant, and as whom: what the SDKs read. Never a secret: the line lies in a file. */
+export const STORE_VARIABLES: readonly string[] = [
+  'HOME',
+  'AWS_PROFILE',
+  'AWS_REGION',
+  'AWS_DEFAULT_REGION',
+  'AWS_ENDPOINT_URL',
+  'AWS_ENDPOINT_URL_S3',
+  'AWS_CONFIG_FILE',
+  'AWS_SHARED_CREDENTIALS_FILE',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_ROLE_ARN',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'GOOGLE_APPLICATION_CREDENTIALS',
+  'GOOGLE_CLOUD_PROJECT',
+  'STORAGE_EMULATOR_HOST',
+  'HTTPS_PROXY',
+  'https_proxy',
+];
+
+/** The names in the key's order, the launchers' too. */
+export function keyVariables(settingVariables: readonly string[]): string[] {
+  return ['WALHOLD_CONFIG', ...settingVariables, ...STORE_VARIABLES];
+}
+
+/** `undefined`: something holds a control character, and no answer is ever given to such a call. */
+export function callKey(call: Call): string | undefined {
+  const { program, version, run, argv, environment, settingVariables } = call;
+  const words = argv.slice(0, -OPERANDS[program]);
+  const values = keyVariables(settingVariables).map((name) => environment[name] ?? '');
+  const fields = [`${program} ${version}`, ...run, String(argv.length), ...words, ...values];
+  // eslint-disable-next-line no-control-regex -- a tab would pass for the end of a field, a newline for the end of the line
+  return fields.some((field) => /[\u0000-\u001f\u007f]/.test(field)) ? undefined : fields.join('\t');
+}
+
+/** The file that a push is asked for as the server asks: `%p` is `pg_wal/NAME`. `undefined`: somebody else asks, otherwise. */
+export function pushedName(argv: readonly string[]): string | undefined {
+  return /^pg_wal\/([0-9A-Za-z.]{1,64})$/.exec(argv.at(-1) ?? '')?.[1];
+}

@@ -1,0 +1,89 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { VERSION } from '../../src/base/version.ts';
+import { settingNames, variableOf } from '../../src/config/setting-name.ts';
+import { callKey, type PostmasterLines } from '../../src/spool/call-key.ts';
+import { readState } from '../../src/spool/file-state.ts';
+import { PushAnswers } from '../../src/spool/push-answers.ts';
+import { announceService, SERVICE_DIRECTORY } from '../../src/spool/service.ts';
+import { nameOf, segmentBytes } from './made-segments.ts';
+import { PretendCluster } from './pretend-cluster.ts';
+import { plainEnvironment } from './run.ts';
+
+export const SETTING_VARIABLES: readonly string[] = settingNames().map(({ name }) => variableOf(name));
+
+/** The shells that `/bin/sh` may be, those that this machine has. */
+export const SHELLS: readonly (readonly string[])[] = [['dash'], ['bash', '--posix'], ['busybox', 'sh']].filter(
+  ([program = '']) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0,
+);
+
+/** A data directory whose worker has answered: what a launcher finds when it is called. */
+export class ServedCluster {
+  readonly cluster: PretendCluster;
+  readonly answers: PushAnswers;
+  /** The configuration file; it does not exist until a test makes it. */
+  readonly config: string;
+
+  private constructor(cluster: PretendCluster, answers: PushAnswers, config: string) {
+    this.cluster = cluster;
+    this.answers = answers;
+    this.config = config;
+  }
+
+  static async create(path: string, { spool }: { spool?: string } = {}): Promise<ServedCluster> {
+    const cluster = await PretendCluster.create(path);
+    await cluster.pretendToRun();
+    await mkdir(join(path, SERVICE_DIRECTORY), { mode: 0o700 });
+    const answers = await PushAnswers.create(spool ?? join(path, SERVICE_DIRECTORY), path);
+    return new ServedCluster(cluster, answers, join(path, 'walhold.conf'));
+  }
+
+  get run(): PostmasterLines {
+    return [String(process.pid), this.cluster.path, '1700000000'];
+  }
+
+  /** A worker, this process by default, announces that it serves such calls. */
+  async announce(
+    argv: readonly string[],
+    { environment = {}, pid = process.pid, polls = 0 }: ServiceOptions = {},
+  ): Promise<string | undefined> {
+    const key = callKey({
+      program: 'walhold-push',
+      version: VERSION,
+      run: this.run,
+      argv,
+      environment: { ...plainEnvironment(), ...environment },
+      settingVariables: SETTING_VARIABLES,
+    });
+    if (key === undefined) return undefined;
+    const config = { path: this.config, state: await readState(this.config) };
+    const service = { key, pid, polls, answers: this.answers.path, config };
+    await announceService(join(this.cluster.path, SERVICE_DIRECTORY), 'push', service);
+    return key;
+  }
+
+  /** A segment in `pg_wal` that the worker has stored. */
+  async store(segno: number): Promise<string> {
+    const walPath = await this.cluster.putSegment(segno);
+    await this.answer(segno);
+    return walPath;
+  }
+
+  async answer(segno: number): Promise<boolean> {
+    const path = join(this.cluster.path, 'pg_wal', nameOf(segno));
+    const state = await readState(path);
+    return state !== undefined && (await this.answers.stored(nameOf(segno), path, state));
+  }
+
+  /** Other bytes of the same size under a segment's name, in place. */
+  async overwrite(segno: number): Promise<void> {
+    await writeFile(join(this.cluster.path, 'pg_wal', nameOf(segno)), segmentBytes(segno + 1));
+  }
+}
+
+export interface ServiceOptions {
+  environment?: Readonly<Record<string, string>>;
+  pid?: number;
+  polls?: number;
+}
