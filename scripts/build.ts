@@ -46,7 +46,7 @@ export async function buildInto(folder: string): Promise<Metafile> {
 
 /** The executables, and every file that runs in a worker thread, which its name tells. */
 function entries(): string[] {
-  const executables = ['push', 'fetch', 'walhold'].map((name) => `src/cli/${name}.ts`);
+  const executables = ['push', 'fetch', 'worker', 'walhold'].map((name) => `src/cli/${name}.ts`);
   return [...executables, ...globSync('src/**/*-thread.ts', { cwd: ROOT })];
 }
 

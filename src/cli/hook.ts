@@ -10,6 +10,7 @@ import { splitArguments } from '../config/arguments.ts';
 import { loadConfig } from '../config/load.ts';
 import { callers } from './callers.ts';
 import { endAs, type Ending } from './exit.ts';
+import { startWorker } from './start-worker.ts';
 import { stopSignal } from './stop-signals.ts';
 import { unforeseenHint } from './unforeseen.ts';
 import { writeResult } from './write-result.ts';
@@ -46,6 +47,9 @@ export async function runHook(hook: Hook): Promise<never> {
       signal,
       callers,
       workingDirectory: process.cwd(),
+      argv,
+      environment: process.env,
+      startWorker,
       by: `walhold ${VERSION} on ${hostname()}`,
     };
     endAs(await hook.run(split.rest, context));

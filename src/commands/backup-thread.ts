@@ -6,6 +6,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { accountNames } from '../base/account-names.ts';
 import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
+import { plainError } from '../base/plain-error.ts';
 import { partKey, type BackupId } from '../repository/layout.ts';
 import { PartWriter } from '../repository/part-writer.ts';
 import { openStore } from '../store/open-store.ts';
@@ -14,7 +15,6 @@ import { sentAgain } from '../store/send-again.ts';
 import type { Store } from '../store/store.ts';
 import { FrameWriter } from '../stream/zstd.ts';
 import { FileCopier } from './backup/file-copier.ts';
-import { plainError } from './backup/plain-error.ts';
 import { SharedCounters } from './backup/shared-counters.ts';
 import type {
   CopiedUnit,

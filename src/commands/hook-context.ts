@@ -14,6 +14,11 @@ export interface HookContext {
   /** The processes above this one, the launcher first. */
   callers: () => readonly number[];
   workingDirectory: string;
+  /** The command line, settings and all. */
+  argv: readonly string[];
+  environment: Readonly<Record<string, string | undefined>>;
+  /** Starts the worker of a data directory as a process of its own. */
+  startWorker: (dataDirectory: string) => void;
   /** Who stores: `walhold 1.2.3 on host`. */
   by: string;
 }

@@ -1,43 +1,49 @@
 import { hasCode, reasonOf, WalholdError } from '../base/errors.ts';
 import { ensureIdentity } from '../repository/identity.ts';
-import { closeRepositories, openRepositories, placeText, type Repository } from '../repository/repository.ts';
+import { placeText, type Repository } from '../repository/repository.ts';
 import { pushInto } from '../repository/wal-archive.ts';
 import type { PreparedWal } from '../repository/wal-object.ts';
 import { clearConfirmations, noteConfirmations, readConfirmations } from '../spool/confirmations.ts';
 import { isKnownRepository, rememberRepository } from '../spool/known-repositories.ts';
-import { openLockMemory, type SpooledLockMemory } from '../spool/lock-memory.ts';
 import { clearPushOutage, notePushOutage, readPushOutage, type PushOutage } from '../spool/push-outage.ts';
 import type { Spool } from '../spool/spool.ts';
-import type { StoreSettings } from '../store/open-store.ts';
-import type { LockMemory } from '../store/store.ts';
-import { warnOfSkew } from './clock-skew.ts';
 import { deadlineAfter } from './deadline.ts';
 import type { HookContext } from './hook-context.ts';
-import { warnOfTraces } from './warn-of-traces.ts';
+import { PushRepositories } from './push-repositories.ts';
 
 /** A store known to be down gets this long, so that the whole call stays under 5 s. */
 const QUICK_MS = 3000;
+
+export type PushContext = Pick<HookContext, 'config' | 'clock' | 'log' | 'signal' | 'by'>;
+
+/** Opens the repositories for one file; see `pushPrepared`. */
+export async function pushEverywhere(wal: PreparedWal, spool: Spool, context: HookContext): Promise<void> {
+  const repositories = await PushRepositories.open(spool, context);
+  try {
+    await pushPrepared(repositories.all, wal, spool, context);
+  } finally {
+    await repositories.close();
+    await repositories.settle(spool);
+  }
+}
 
 /**
  * Stores the file in all repositories at the same time and returns when each holds it. All are tried whatever happens to one; the
  * error names those that failed and those that hold the file. The context's signal carries the deadline of the whole.
  */
-export async function pushEverywhere(wal: PreparedWal, spool: Spool, context: HookContext): Promise<void> {
-  const { config, clock, random, log } = context;
+export async function pushPrepared(
+  repositories: readonly Repository[],
+  wal: PreparedWal,
+  spool: Spool,
+  context: PushContext,
+): Promise<void> {
   const { sha256 } = wal.encoded.head;
   const confirmed = await readConfirmations(spool, wal.file.name, sha256);
-  const memories = await openLockMemories(spool, context);
-  const lockMemory = (place: StoreSettings): LockMemory | undefined => memories.get(placeText(place));
-  const repositories = await openRepositories(config, { clock, random, log, lockMemory });
   const results = await Promise.allSettled(
     repositories.map((one) =>
       pushToOne(one, wal, { spool, expected: confirmed.has(placeText(one.settings)) }, context),
     ),
   );
-  warnOfTraces(log, repositories);
-  await closeRepositories(repositories);
-  for (const memory of memories.values()) await memory.save();
-  warnOfSkew(repositories, log);
 
   const failures: Failure[] = [];
   const holders: Repository[] = [];
@@ -54,20 +60,6 @@ export async function pushEverywhere(wal: PreparedWal, spool: Spool, context: Ho
   throw unitedFailure(wal, failures, holders);
 }
 
-/** By place, of the repositories that lock. */
-async function openLockMemories(
-  spool: Spool,
-  { config, clock }: HookContext,
-): Promise<ReadonlyMap<string, SpooledLockMemory>> {
-  const memories = new Map<string, SpooledLockMemory>();
-  for (const { store, lock } of config.repositories) {
-    if (lock === undefined) continue;
-    const about = { place: placeText(store), lock: `${lock.mode} for ${lock.periodMs} ms` };
-    memories.set(about.place, await openLockMemory(spool, about, clock.now()));
-  }
-  return memories;
-}
-
 interface Failure {
   repository: Repository;
   error: unknown;
@@ -77,7 +69,7 @@ async function pushToOne(
   repository: Repository,
   wal: PreparedWal,
   { spool, expected }: { spool: Spool; expected: boolean },
-  context: HookContext,
+  context: PushContext,
 ): Promise<void> {
   const { config, clock, log, by } = context;
   const place = placeText(repository.settings);

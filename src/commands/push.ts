@@ -6,6 +6,7 @@ import { prepareWal } from '../repository/wal-object.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
 import { abortable } from '../store/abortable.ts';
 import { deadlineAfter } from './deadline.ts';
+import { engageWorker } from './engage-worker.ts';
 import type { HookContext } from './hook-context.ts';
 import { openLocalCluster } from './local-cluster.ts';
 import { pushEverywhere } from './push-everywhere.ts';
@@ -42,6 +43,7 @@ async function pushFile(file: WalFile, walPath: string, context: HookContext): P
     for (const warning of wal.warnings) log.warning(`${file.name}: ${warning}`);
     await pushEverywhere(wal, local.spool, context);
     await clearError(local.spool, 'push');
+    await engageWorker('push', local, context);
   } catch (error) {
     if (error instanceof WalholdError) await noteError(local.spool, 'push', file.name, error, clock.now());
     throw error;

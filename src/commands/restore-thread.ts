@@ -5,7 +5,7 @@ import { WalholdError } from '../base/errors.ts';
 import { SILENT } from '../base/log.ts';
 import type { BackupId } from '../repository/layout.ts';
 import { closeRepositories, openRepositories } from '../repository/repository.ts';
-import { plainError } from './backup/plain-error.ts';
+import { plainError } from '../base/plain-error.ts';
 import { PieceRestorer } from './restore/piece-restorer.ts';
 import { RestoreCounters } from './restore/restore-counters.ts';
 import { RestoredFiles } from './restore/restored-files.ts';

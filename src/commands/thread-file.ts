@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** Beside this file in the sources; in a bundle beside it, or above the folder of shared chunks. */
-const PLACES = (name: string): string[] => [`./${name}.ts`, `./${name}.js`, `../${name}.js`];
+/** Beside this file or with the worker in the sources; in a bundle beside it, or above the folder of shared chunks. */
+const PLACES = (name: string): string[] => [`./${name}.ts`, `../worker/${name}.ts`, `./${name}.js`, `../${name}.js`];
 
 /** The entry of a worker thread, from the sources or from the bundle, wherever this code lies. `name`: `backup-thread`. */
 export function threadFile(name: string): URL {

@@ -9,9 +9,17 @@ export interface EncodedObject {
   bytes: Uint8Array;
 }
 
+/** Gives one complete frame; the bytes are only good until the next one. */
+export type Compress = (plain: Uint8Array) => Uint8Array;
+
 /** Describes and compresses `plain`. `digest` is its SHA-256 where the caller has it already. */
-export function encodeObject(plain: Uint8Array, about: ObjectAbout, level: number, digest?: string): EncodedObject {
-  const frame = compressFrame(plain, level);
+export function encodeObject(
+  plain: Uint8Array,
+  about: ObjectAbout,
+  level: number | Compress,
+  digest?: string,
+): EncodedObject {
+  const frame = typeof level === 'number' ? compressFrame(plain, level) : level(plain);
   const head: ObjectHead = {
     format: 1,
     ...about,

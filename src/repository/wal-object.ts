@@ -9,7 +9,7 @@ import type { PartialFile, SegmentFile, WalFile } from '../postgres/wal-name.ts'
 import { commitTimes } from '../postgres/wal-records.ts';
 import { sha256 } from '../stream/checksum.ts';
 import { partialKey, walKey } from './layout.ts';
-import { encodeObject, type EncodedObject } from './object-codec.ts';
+import { encodeObject, type Compress, type EncodedObject } from './object-codec.ts';
 import type { ObjectAbout } from './object-head.ts';
 
 export interface PreparedWal {
@@ -26,8 +26,8 @@ export interface PreparedWal {
 export interface PrepareOptions {
   /** What pg_control says of the cluster that the file lies in; `undefined`: nothing is known of it. */
   cluster: { readonly systemId: bigint; readonly segmentBytes?: number } | undefined;
-  /** zstd. */
-  level: number;
+  /** Of zstd, or what does it. */
+  level: number | Compress;
   by: string;
   at: Date;
 }

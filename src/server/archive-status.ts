@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError } from '../base/errors.ts';
 
@@ -18,3 +19,16 @@ export function unarchivedSegments(dataDirectory: string): Set<string> {
     throw ioError(`could not read ${join(dataDirectory, 'pg_wal')}`, error);
   }
 }
+
+/** The names of what waits for the archiver, in no order. Throws `io`. */
+export async function readyNames(dataDirectory: string): Promise<string[]> {
+  const path = join(dataDirectory, 'pg_wal', 'archive_status');
+  try {
+    const names = await readdir(path);
+    return names.filter((name) => name.endsWith(READY)).map((name) => name.slice(0, -READY.length));
+  } catch (error) {
+    throw ioError(`could not list ${path}`, error);
+  }
+}
+
+const READY = '.ready';

@@ -55,10 +55,17 @@ export interface Postmaster {
 
 /** The postmaster that `postmaster.pid` names, alive or not. `undefined`: none, or a file that is being written. */
 export async function readPostmaster(dataDirectory: string): Promise<Postmaster | undefined> {
+  const lines = await readPostmasterLines(dataDirectory);
+  return lines === undefined ? undefined : { pid: Number(lines[0]), run: `${lines[0]}:${lines[2]}` };
+}
+
+/** The first three lines of `postmaster.pid`: process, data directory, start. */
+export async function readPostmasterLines(
+  dataDirectory: string,
+): Promise<readonly [pid: string, dataDirectory: string, start: string] | undefined> {
   const bytes = await readStart(join(dataDirectory, 'postmaster.pid'), 4096).catch(() => undefined);
-  const [pid = '', , start = ''] = bytes?.toString('utf8').split('\n') ?? [];
-  if (!/^[1-9]\d{0,9}$/.test(pid) || !/^\d{1,19}$/.test(start)) return undefined;
-  return { pid: Number(pid), run: `${pid}:${start}` };
+  const [pid = '', path = '', start = ''] = bytes?.toString('utf8').split('\n') ?? [];
+  return /^[1-9]\d{0,9}$/.test(pid) && /^\d{1,19}$/.test(start) ? [pid, path, start] : undefined;
 }
 
 /** Whether whoever runs this owns the directory: what another user (root, by hand) made there the server could not use. */

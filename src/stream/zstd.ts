@@ -21,6 +21,23 @@ export function compressFrame(plain: Uint8Array, level: number): Uint8Array {
   return out.subarray(0, context.compress2(out, plain));
 }
 
+/** Complete frames of one buffer after another, with what the first one needed. */
+export class FrameCompressor {
+  readonly #context: Binding.CCtx = new zstd.CCtx();
+  #out: Buffer = Buffer.alloc(0);
+
+  constructor(level: number) {
+    configure(this.#context, level);
+  }
+
+  /** A view that is overwritten by the next call. */
+  compress(plain: Uint8Array): Uint8Array {
+    const bound = zstd.compressBound(plain.length);
+    if (this.#out.length < bound) this.#out = Buffer.allocUnsafeSlow(bound);
+    return this.#out.subarray(0, this.#context.compress2(this.#out, plain));
+  }
+}
+
 /** Frames made piece by piece with one context. Between `end` and the next `write` a new frame begins. */
 export class FrameWriter {
   readonly #context: Binding.CCtx = new zstd.CCtx();

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
-import { thrownError } from './plain-error.ts';
+import { thrownError } from '../../base/plain-error.ts';
 import type { CopiedUnit, CopyUnit, FinishedPart, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
 /** A thread has this many units before it, so that it never waits for the main thread. */

@@ -1,5 +1,5 @@
 /** What the backup's main thread and its copying threads say to each other. All of it survives structured cloning. */
-import type { ErrorCode } from '../../base/errors.ts';
+import type { PlainError } from '../../base/plain-error.ts';
 import type { FrameRecord, StoredRecord } from '../../repository/backup-record.ts';
 import type { DataPath } from '../../server/walk-data.ts';
 import type { StoreSettings } from '../../store/open-store.ts';
@@ -71,12 +71,4 @@ export interface FinishedPart extends StoredRecord {
   part: number;
   /** The frame that ends the tar. */
   lastFrame: FrameRecord;
-}
-
-/** An error on its way between threads. */
-export interface PlainError {
-  code: ErrorCode | undefined;
-  message: string;
-  detail: string | undefined;
-  hint: string | undefined;
 }

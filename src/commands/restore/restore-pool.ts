@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { RestorePiece } from '../../repository/restore-pieces.ts';
 import type { Stranger } from '../../store/store.ts';
-import { thrownError } from '../backup/plain-error.ts';
+import { thrownError } from '../../base/plain-error.ts';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
 import type { FromThread, ThreadInput, ToThread } from './thread-protocol.ts';

@@ -2,7 +2,7 @@
 import type { RepositoryPlace } from '../../repository/repository.ts';
 import type { RestorePiece } from '../../repository/restore-pieces.ts';
 import type { Stranger } from '../../store/store.ts';
-import type { PlainError } from '../backup/thread-protocol.ts';
+import type { PlainError } from '../../base/plain-error.ts';
 
 /** `workerData`. */
 export interface ThreadInput {

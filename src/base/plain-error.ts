@@ -1,5 +1,12 @@
-import { reasonOf, WalholdError } from '../../base/errors.ts';
-import type { PlainError } from './thread-protocol.ts';
+import { reasonOf, WalholdError, type ErrorCode } from './errors.ts';
+
+/** An error on its way between threads. */
+export interface PlainError {
+  code: ErrorCode | undefined;
+  message: string;
+  detail: string | undefined;
+  hint: string | undefined;
+}
 
 /** An error as it can be posted to another thread. */
 export function plainError(error: unknown): PlainError {

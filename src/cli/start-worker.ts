@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { SERVICE_DIRECTORY } from '../spool/service.ts';
+import { systemCode } from '../base/errors.ts';
+import { closeInherited } from './inherited-files.ts';
+import { programFile } from './program-file.ts';
+
+export const WORKER_LOG = 'worker.log';
+
+/**
+ * Where the postmaster is process 1, whatever outlives its caller becomes its child, and any status but 0 or 1 of it makes the server
+ * take itself for damaged. So the worker runs below a shell that always ends with 0. The names stay out of the shell's command line:
+ * whoever ends the worker by its name shall not meet the shell. What the shell itself has to say of a signal is nobody's concern.
+ */
+const LINE = 'trap : HUP INT QUIT TERM; { "$_NODE" "$_WORKER" "$_DATA" 2>&3 3>&-; } 3>&2 2>/dev/null; exit 0';
+
+/** Starts the worker, apart from everything that belongs to this call: session, directory, channels, open files. */
+export function startWorker(dataDirectory: string): void {
+  const directory = join(dataDirectory, SERVICE_DIRECTORY);
+  closeInherited();
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+  const log = openSync(join(directory, WORKER_LOG), 'a', 0o600);
+  const child = spawn('/bin/sh', ['-c', LINE], {
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, _NODE: process.execPath, _WORKER: programFile('worker'), _DATA: dataDirectory },
+  });
+  child.on('error', () => undefined);
+  child.unref();
+  closeSync(log);
+}

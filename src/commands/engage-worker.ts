@@ -1,0 +1,59 @@
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { reasonOf } from '../base/errors.ts';
+import { settingNames, variableOf } from '../config/setting-name.ts';
+import { readPostmasterLines } from '../server/data-directory.ts';
+import { keyVariables, pushedName } from '../spool/call-key.ts';
+import { readRequest, writeRequest } from '../spool/requests.ts';
+import { SERVICE_DIRECTORY, type Role } from '../spool/service.ts';
+import { openSpool, type Spool } from '../spool/spool.ts';
+import type { HookContext } from './hook-context.ts';
+import type { LocalCluster } from './local-cluster.ts';
+import { keyOf } from './served-settings.ts';
+
+/**
+ * Has a worker do such calls' work from now on: one that lives is told, else one is started. For calls of a server that runs, which asks
+ * as servers do. Neither waits for it nor ever fails.
+ */
+export async function engageWorker(role: Role, local: LocalCluster, context: HookContext): Promise<void> {
+  try {
+    await engage(role, local, context);
+  } catch (error) {
+    context.log.warning('could not start the background worker', {
+      detail: reasonOf(error),
+      hint: 'walhold works without, only slower.',
+    });
+  }
+}
+
+async function engage(role: Role, local: LocalCluster, context: HookContext): Promise<void> {
+  const { config, argv, environment, clock, workingDirectory } = context;
+  const { dataDirectory } = local;
+  const ahead = role === 'push' ? config.pushAheadBytes : config.fetchAheadBytes;
+  if (ahead === 0 || config.workerIdleMs === 0 || dataDirectory === undefined || local.spool.path === undefined) return;
+  if (role === 'push' && pushedName(argv) === undefined) return;
+  const run = await readPostmasterLines(dataDirectory);
+  if (run === undefined || !context.callers().includes(Number(run[0]))) return;
+  if (keyOf(role, context, run) === undefined) return;
+  if ((await realpath(workingDirectory)) !== (await realpath(dataDirectory))) return;
+  const spool = await serviceSpool(dataDirectory, local.spool, context);
+  const at = clock.now();
+  await writeRequest(spool, { role, argv, environment, at }, keyVariables(settingVariables()));
+  if ((await readRequest(spool, role))?.at !== at) return;
+  const { isClusterTaken } = await import('../worker/mutex.ts');
+  if (!(await isClusterTaken(dataDirectory))) context.startWorker(dataDirectory);
+}
+
+/** The launcher looks in one place, wherever the spool is. */
+async function serviceSpool(
+  dataDirectory: string,
+  spool: Spool,
+  { log, clock }: Pick<HookContext, 'log' | 'clock'>,
+): Promise<Spool> {
+  const path = join(dataDirectory, SERVICE_DIRECTORY);
+  return spool.path === path ? spool : await openSpool(path, log, clock.now());
+}
+
+function settingVariables(): string[] {
+  return settingNames().map(({ name }) => variableOf(name));
+}

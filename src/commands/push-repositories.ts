@@ -1,0 +1,79 @@
+import type { Config } from '../config/config.ts';
+import { closeRepositories, openRepositories, placeText, type Repository } from '../repository/repository.ts';
+import { openLockMemory, type SpooledLockMemory } from '../spool/lock-memory.ts';
+import type { Spool } from '../spool/spool.ts';
+import type { StoreSettings } from '../store/open-store.ts';
+import type { LockMemory } from '../store/store.ts';
+import { warnOfSkew } from './clock-skew.ts';
+import type { HookContext } from './hook-context.ts';
+import { warnOfTraces } from './warn-of-traces.ts';
+
+type Memories = ReadonlyMap<string, SpooledLockMemory>;
+
+/** After so long the notes are read anew: they run out, and calls of others write them too. */
+const REOPEN_MS = 3_600_000;
+
+/** The repositories that pushes go to, with what pushes remember of them, for one push or for many. */
+export class PushRepositories {
+  readonly all: readonly Repository[];
+  readonly #context: PushDeps;
+  #memories: Memories;
+  #openedAt: number;
+  /** How many traces of somebody else were told of. */
+  #told = 0;
+  #skewTold = false;
+
+  private constructor(all: readonly Repository[], memories: Memories, context: PushDeps) {
+    this.all = all;
+    this.#memories = memories;
+    this.#context = context;
+    this.#openedAt = context.clock.now();
+  }
+
+  static async open(spool: Spool, context: PushDeps): Promise<PushRepositories> {
+    const { config } = context;
+    const memories = await openLockMemories(spool, context);
+    let opened: PushRepositories | undefined;
+    const lockMemory = (settings: StoreSettings): LockMemory | undefined => {
+      const place = placeText(settings);
+      const memory = (): SpooledLockMemory | undefined => (opened?.#memories ?? memories).get(place);
+      if (memory() === undefined) return undefined;
+      return { recall: (way) => memory()?.recall(way), remember: (way, seen) => memory()?.remember(way, seen) };
+    };
+    opened = new PushRepositories(await openRepositories(config, { ...context, lockMemory }), memories, context);
+    return opened;
+  }
+
+  /** Notes and says what pushes have seen since the last time. */
+  async settle(spool: Spool): Promise<void> {
+    const { log, clock } = this.#context;
+    const traces = this.all.reduce((sum, { strangers }) => sum + strangers.length, 0);
+    if (traces > this.#told) warnOfTraces(log, this.all);
+    this.#told = traces;
+    for (const memory of this.#memories.values()) await memory.save();
+    if (!this.#skewTold) this.#skewTold = warnOfSkew(this.all, log);
+    if (clock.now() - this.#openedAt < REOPEN_MS) return;
+    this.#memories = await openLockMemories(spool, this.#context);
+    this.#openedAt = clock.now();
+    this.#skewTold = false;
+  }
+
+  async close(): Promise<void> {
+    await closeRepositories(this.all);
+  }
+}
+
+export interface PushDeps extends Pick<HookContext, 'clock' | 'random' | 'log'> {
+  config: Pick<Config, 'repositories' | 'requestTimeoutMs'>;
+}
+
+/** By place, of the repositories that lock. */
+async function openLockMemories(spool: Spool, { config, clock }: PushDeps): Promise<Memories> {
+  const memories = new Map<string, SpooledLockMemory>();
+  for (const { store, lock } of config.repositories) {
+    if (lock === undefined) continue;
+    const about = { place: placeText(store), lock: `${lock.mode} for ${lock.periodMs} ms` };
+    memories.set(about.place, await openLockMemory(spool, about, clock.now()));
+  }
+  return memories;
+}

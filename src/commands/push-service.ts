@@ -1,0 +1,131 @@
+/** What a worker does for the archiver: everything that a push does, ahead of it, by the same rules. */
+import { watch } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { PreparePool } from '../worker/prepare-pool.ts';
+import { PushAhead, type PushAheadState } from '../worker/push-ahead.ts';
+import { DEFAULT_SEGMENT_BYTES } from '../postgres/wal-name.ts';
+import { closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
+import { readyNames } from '../server/archive-status.ts';
+import { PushAnswers } from '../spool/push-answers.ts';
+import { announceService, endService, SERVICE_DIRECTORY } from '../spool/service.ts';
+import { openSpool } from '../spool/spool.ts';
+import type { PreparedWal } from '../repository/wal-object.ts';
+import { deadlineAfter } from './deadline.ts';
+import { pushPrepared } from './push-everywhere.ts';
+import type { ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
+
+/** How often a call looks for its answer: some 10 ms apart, for half of what a push may take. Then it goes the direct way. */
+const POLL_MS = 10;
+const LONGEST_WAIT_MS = 20_000;
+
+export class PushService {
+  readonly role = 'push';
+  readonly settings: ServedSettings;
+  readonly #cluster: WorkedCluster;
+  readonly #context: WorkContext;
+  readonly #answers: PushAnswers;
+  readonly #repositories: readonly Repository[];
+  readonly #pool: PreparePool;
+  readonly #ahead: PushAhead;
+
+  private constructor(
+    cluster: WorkedCluster,
+    settings: ServedSettings,
+    { answers, repositories }: { answers: PushAnswers; repositories: readonly Repository[] },
+    context: WorkContext,
+  ) {
+    this.settings = settings;
+    this.#cluster = cluster;
+    this.#context = context;
+    this.#answers = answers;
+    this.#repositories = repositories;
+    const { config } = settings;
+    const { dataDirectory, control } = cluster;
+    const input = { cluster: control, level: config.compressLevel, by: context.by };
+    this.#pool = new PreparePool(() => context.makeThread('push-thread', input), config.jobs);
+    this.#ahead = new PushAhead(
+      {
+        readyNames: async () => await readyNames(dataDirectory),
+        pathOf: (name) => join(dataDirectory, 'pg_wal', name),
+        prepare: async (name, path) => await this.#pool.prepare(name, path),
+        store: async (wal) => await this.#store(wal),
+        answers,
+        clock: context.clock,
+        random: context.random,
+        log: context.log,
+      },
+      {
+        jobs: config.jobs,
+        segmentBytes: control.segmentBytes ?? DEFAULT_SEGMENT_BYTES,
+        pushAheadBytes: config.pushAheadBytes,
+      },
+    );
+  }
+
+  static async start(cluster: WorkedCluster, settings: ServedSettings, context: WorkContext): Promise<PushService> {
+    const { config } = settings;
+    const { clock, random, log } = context;
+    const answers = await PushAnswers.create(spoolPath(cluster, settings), cluster.dataDirectory);
+    const repositories = await openRepositories(config, { clock, random, log });
+    return new PushService(cluster, settings, { answers, repositories }, context);
+  }
+
+  /** Serves until the signal aborts, then takes everything back. Throws when answers cannot be given. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { dataDirectory } = this.#cluster;
+    const service = join(dataDirectory, SERVICE_DIRECTORY);
+    const { key, configFile, config } = this.settings;
+    const polls = Math.floor(Math.min(LONGEST_WAIT_MS, config.pushTimeoutMs / 2) / POLL_MS);
+    const stopped = new AbortController();
+    const watcher = watch(join(dataDirectory, 'pg_wal', 'archive_status'), { signal: stopped.signal }, () =>
+      this.#ahead.nudge(),
+    );
+    // It is looked at every second anyway.
+    watcher.on('error', () => undefined);
+    try {
+      const note = { key, pid: this.#context.pid, polls, answers: this.#answers.path, config: configFile };
+      if (!(await announceService(service, this.role, note))) return;
+      await this.#ahead.run(signal);
+    } finally {
+      stopped.abort();
+      await endService(service, this.role, { answers: this.#answers.path });
+      this.#pool.rest();
+      await closeRepositories(this.#repositories);
+    }
+  }
+
+  nudge(): void {
+    this.#ahead.nudge({ retry: true });
+  }
+
+  /** Where its answers lie: another worker's mean that this one is not wanted. */
+  get answers(): string {
+    return this.#answers.path;
+  }
+
+  get state(): PushAheadState {
+    return this.#ahead.state;
+  }
+
+  /** When there was last something to do. Threads that rest give their memory back. */
+  idleSince(now: number): number {
+    const { busyAt } = this.#ahead;
+    if (now - busyAt > REST_MS) this.#pool.rest();
+    return busyAt;
+  }
+
+  async #store(wal: PreparedWal): Promise<void> {
+    const { config } = this.settings;
+    const { clock, log, by, signal } = this.#context;
+    using deadline = deadlineAfter(config.pushTimeoutMs, clock, signal);
+    // Anew each time: calls that went the direct way leave notes too.
+    const spool = await openSpool(spoolPath(this.#cluster, this.settings), log, clock.now());
+    await pushPrepared(this.#repositories, wal, spool, { config, clock, log, by, signal: deadline.signal });
+  }
+}
+
+const REST_MS = 10_000;
+
+function spoolPath({ dataDirectory }: WorkedCluster, { config }: ServedSettings): string {
+  return isAbsolute(config.spoolPath) ? config.spoolPath : join(dataDirectory, config.spoolPath);
+}

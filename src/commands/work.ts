@@ -1,0 +1,166 @@
+/**
+ * The worker: one per data directory, for one run of its postmaster and one set of settings. It makes calls quick and nothing else:
+ * whatever is odd ends it, calls go the direct way meanwhile, and the next one starts another.
+ */
+import { watch } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { reasonOf, WalholdError } from '../base/errors.ts';
+import { readControlFile, readPostmasterLines } from '../server/data-directory.ts';
+import { STORE_VARIABLES } from '../spool/call-key.ts';
+import { readRequest, type ServiceRequest } from '../spool/requests.ts';
+import { isUnchanged, readService, SERVICE_DIRECTORY } from '../spool/service.ts';
+import { openSpool } from '../spool/spool.ts';
+import { clearWorkerState, noteWorkerState } from '../spool/worker-state.ts';
+import { takeCluster } from '../worker/mutex.ts';
+import { PushService } from './push-service.ts';
+import { servedSettings } from './served-settings.ts';
+import type { WorkContext, WorkedCluster } from './work-context.ts';
+
+const LOOK_EVERY_MS = 1000;
+
+/** Serves until there is nothing left to serve. */
+export async function work(context: WorkContext): Promise<void> {
+  const { dataDirectory, log } = context;
+  const mutex = await takeCluster(dataDirectory);
+  if (mutex === undefined) return;
+  try {
+    const cluster = await lookAt(dataDirectory);
+    await new Serving(cluster, context).run();
+  } catch (error) {
+    const { detail, hint } = error instanceof WalholdError ? error : { detail: undefined, hint: undefined };
+    log.error(reasonOf(error), { detail, hint });
+  } finally {
+    mutex.close();
+  }
+}
+
+async function lookAt(dataDirectory: string): Promise<WorkedCluster> {
+  const [directory, run, control] = await Promise.all([
+    stat(dataDirectory, { bigint: true }),
+    readPostmasterLines(dataDirectory),
+    readControlFile(dataDirectory),
+  ]);
+  if (run !== undefined && control !== undefined) {
+    return { dataDirectory, device: directory.dev, inode: directory.ino, run, control };
+  }
+  throw new WalholdError('server', `there is no server in ${dataDirectory}`);
+}
+
+class Serving {
+  readonly #cluster: WorkedCluster;
+  readonly #context: WorkContext;
+  readonly #directory: string;
+  readonly #since: number;
+  readonly #stop = new AbortController();
+  #push: PushService | undefined;
+  #pushing: Promise<void> = Promise.resolve();
+  #requestAt = -1;
+  #wake: (() => void) | undefined;
+  #noted = '';
+  /** Why it ends. */
+  #over: string | undefined;
+
+  constructor(cluster: WorkedCluster, context: WorkContext) {
+    this.#cluster = cluster;
+    this.#context = context;
+    this.#directory = join(cluster.dataDirectory, SERVICE_DIRECTORY);
+    this.#since = context.clock.now();
+  }
+
+  async run(): Promise<void> {
+    const { clock, log, signal } = this.#context;
+    const stopped = new AbortController();
+    const watcher = watch(this.#directory, { signal: stopped.signal }, (_, name) => {
+      if (name?.startsWith('request-') === true) this.#wake?.();
+    });
+    watcher.on('error', () => undefined);
+    try {
+      while (this.#over === undefined && !signal.aborted) {
+        await this.#look();
+        if (this.#over !== undefined) break;
+        const { promise: woken, resolve } = Promise.withResolvers<void>();
+        this.#wake = resolve;
+        await Promise.race([woken, clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)]);
+      }
+      log.info(`ending: ${this.#over ?? 'told to stop'}`);
+    } finally {
+      stopped.abort();
+      this.#stop.abort(new WalholdError('interrupted', 'the worker ends'));
+      await this.#pushing;
+      await clearWorkerState(await this.#spool());
+    }
+  }
+
+  async #look(): Promise<void> {
+    this.#over ??= await this.#clusterIsOver();
+    if (this.#over !== undefined) return;
+    const spool = await this.#spool();
+    const request = await readRequest(spool, 'push');
+    if (request !== undefined && request.at !== this.#requestAt) {
+      this.#requestAt = request.at;
+      await this.#serve(request);
+    }
+    this.#over ??= this.#push === undefined ? 'nobody is to be served' : await this.#serviceIsOver(this.#push);
+    await this.#note();
+  }
+
+  /** The server that is served, by all that tells it from another. */
+  async #clusterIsOver(): Promise<string | undefined> {
+    const { dataDirectory, run, control, device, inode } = this.#cluster;
+    const directory = await stat(dataDirectory, { bigint: true }).catch(() => undefined);
+    if (directory?.dev !== device || directory.ino !== inode) return 'the data directory is another';
+    const now = await readPostmasterLines(dataDirectory);
+    if (now?.join('\n') !== run.join('\n') || !this.#context.isAlive(Number(run[0]))) return 'the server has ended';
+    const systemId = (await readControlFile(dataDirectory))?.systemId;
+    return systemId === control.systemId ? undefined : 'the cluster is another';
+  }
+
+  async #serviceIsOver(service: PushService): Promise<string | undefined> {
+    const { config, configFile } = service.settings;
+    if (!(await isUnchanged(configFile))) return 'the configuration file has changed';
+    const announced = await readService(this.#directory, service.role);
+    if (announced !== undefined && announced.answers !== service.answers) return 'another worker serves';
+    const now = this.#context.clock.now();
+    return now - service.idleSince(now) > config.workerIdleMs ? 'there is nothing to do' : undefined;
+  }
+
+  async #serve(request: ServiceRequest): Promise<void> {
+    const settings = await servedSettings(request, this.#cluster);
+    const { environment, log } = this.#context;
+    if (settings === undefined) {
+      this.#over = 'the settings leave nothing to serve';
+    } else if (STORE_VARIABLES.some((name) => (environment[name] ?? '') !== (request.environment[name] ?? ''))) {
+      this.#over = 'a call came from another environment';
+    } else if (this.#push === undefined) {
+      const push = await PushService.start(this.#cluster, settings, this.#context);
+      this.#push = push;
+      log.info(`serving walhold-push for the server with process ${this.#cluster.run[0]}`);
+      this.#pushing = push.run(this.#stop.signal).catch((error: unknown) => {
+        const { detail, hint } = error instanceof WalholdError ? error : { detail: undefined, hint: undefined };
+        log.error(reasonOf(error), { detail, hint });
+        this.#over = 'it cannot serve';
+        this.#wake?.();
+      });
+    } else if (settings.key === this.#push.settings.key) {
+      this.#push.nudge();
+    } else {
+      this.#over = 'a call came with other settings';
+    }
+  }
+
+  async #note(): Promise<void> {
+    if (this.#push === undefined) return;
+    const { state, inFlight, stored, lastError = null } = this.#push.state;
+    const roles = [{ role: 'push' as const, state, inFlight, done: stored, lastError }];
+    const text = JSON.stringify(roles);
+    if (text === this.#noted) return;
+    this.#noted = text;
+    const { pid, clock } = this.#context;
+    await noteWorkerState(await this.#spool(), { pid, since: this.#since, at: clock.now(), roles });
+  }
+
+  async #spool(): ReturnType<typeof openSpool> {
+    return await openSpool(this.#directory, this.#context.log, this.#context.clock.now());
+  }
+}

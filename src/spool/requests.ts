@@ -1,0 +1,38 @@
+import { OPERANDS, type Call } from './call-key.ts';
+import type { Role } from './service.ts';
+import type { Spool } from './spool.ts';
+
+/** What a call leaves for the worker: whom to serve. */
+export interface ServiceRequest extends Pick<Call, 'argv'> {
+  role: Role;
+  /** Only what belongs to the key. */
+  environment: Readonly<Record<string, string>>;
+  /** Makes each request another one. */
+  at: number;
+}
+
+const noteName = (role: Role): string => `request-${role}`;
+
+/** `environment`: all of it; only `variables` are kept. */
+export async function writeRequest(
+  spool: Spool,
+  { role, argv, environment, at }: Omit<ServiceRequest, 'environment'> & Pick<Call, 'environment'>,
+  variables: readonly string[],
+): Promise<void> {
+  const kept = variables.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]));
+  await spool.write(noteName(role), { argv, environment: Object.fromEntries(kept), at });
+}
+
+/** `undefined`: none that can be read. */
+export async function readRequest(spool: Spool, role: Role): Promise<ServiceRequest | undefined> {
+  const note = await spool.read(noteName(role));
+  const { argv, environment, at } = note ?? {};
+  if (!Array.isArray(argv) || !argv.every(isText) || argv.length < OPERANDS[`walhold-${role}`]) return undefined;
+  if (typeof environment !== 'object' || environment === null || typeof at !== 'number') return undefined;
+  if (!Object.values(environment).every(isText)) return undefined;
+  return { role, argv, environment: environment as Record<string, string>, at };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
