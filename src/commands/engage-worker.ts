@@ -4,7 +4,7 @@ import { reasonOf } from '../base/errors.ts';
 import { settingNames, variableOf } from '../config/setting-name.ts';
 import { readPostmasterLines } from '../server/data-directory.ts';
 import { keyVariables, pushedName } from '../spool/call-key.ts';
-import { readRequest, writeRequest } from '../spool/requests.ts';
+import { isUnserved, readRequest, writeRequest } from '../spool/requests.ts';
 import { SERVICE_DIRECTORY, type Role } from '../spool/service.ts';
 import { openSpool, type Spool } from '../spool/spool.ts';
 import type { HookContext } from './hook-context.ts';
@@ -37,6 +37,7 @@ async function engage(role: Role, local: LocalCluster, context: HookContext): Pr
   if (keyOf(role, context, run) === undefined) return;
   if ((await realpath(workingDirectory)) !== (await realpath(dataDirectory))) return;
   const spool = await serviceSpool(dataDirectory, local.spool, context);
+  if (await isUnserved(spool, run)) return;
   const at = clock.now();
   await writeRequest(spool, { role, argv, environment, at }, keyVariables(settingVariables()));
   if ((await readRequest(spool, role))?.at !== at) return;

@@ -62,11 +62,19 @@ export class PushService {
     );
   }
 
-  static async start(cluster: WorkedCluster, settings: ServedSettings, context: WorkContext): Promise<PushService> {
-    const { config } = settings;
-    const { clock, random, log } = context;
+  /** Returns once calls are told that they are served. `undefined`: this filesystem's times are too coarse to serve anybody. */
+  static async start(
+    cluster: WorkedCluster,
+    settings: ServedSettings,
+    context: WorkContext,
+  ): Promise<PushService | undefined> {
+    const { config, key, configFile } = settings;
+    const { clock, random, log, pid } = context;
     const answers = await PushAnswers.create(spoolPath(cluster, settings), cluster.dataDirectory);
     const repositories = await openRepositories(config, { clock, random, log });
+    const polls = Math.floor(Math.min(LONGEST_WAIT_MS, config.pushTimeoutMs / 2) / POLL_MS);
+    const note = { key, pid, polls, answers: answers.path, config: configFile };
+    if (!(await announceService(join(cluster.dataDirectory, SERVICE_DIRECTORY), 'push', note))) return undefined;
     return new PushService(cluster, settings, { answers, repositories }, context);
   }
 
@@ -74,8 +82,6 @@ export class PushService {
   async run(signal: AbortSignal): Promise<void> {
     const { dataDirectory } = this.#cluster;
     const service = join(dataDirectory, SERVICE_DIRECTORY);
-    const { key, configFile, config } = this.settings;
-    const polls = Math.floor(Math.min(LONGEST_WAIT_MS, config.pushTimeoutMs / 2) / POLL_MS);
     const stopped = new AbortController();
     const watcher = watch(join(dataDirectory, 'pg_wal', 'archive_status'), { signal: stopped.signal }, () =>
       this.#ahead.nudge(),
@@ -83,8 +89,6 @@ export class PushService {
     // It is looked at every second anyway.
     watcher.on('error', () => undefined);
     try {
-      const note = { key, pid: this.#context.pid, polls, answers: this.#answers.path, config: configFile };
-      if (!(await announceService(service, this.role, note))) return;
       await this.#ahead.run(signal);
     } finally {
       stopped.abort();

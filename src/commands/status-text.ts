@@ -20,6 +20,7 @@ export function describeStatus(status: StatusJson): string {
     ]),
     ...gaps.map(({ first, last }): [string, string] => ['missing', first === last ? first : `${first} to ${last}`]),
     ['next lock to run out', status.nextLockExpiry ?? undefined],
+    ['background worker', workerLine(status)],
     ['last push failed', failure(lastErrors.push)],
     ['last fetch failed', failure(lastErrors.fetch)],
     [
@@ -56,6 +57,14 @@ function waiting({ readyFiles, oldestReadySeconds }: StatusJson): string | undef
   if (readyFiles === null) return undefined;
   if (readyFiles === 0) return 'nothing';
   return `${readyFiles} files${oldestReadySeconds === null ? '' : `, the oldest for ${oldestReadySeconds} s`}`;
+}
+
+function workerLine({ worker }: StatusJson): string | undefined {
+  if (!worker.running) return undefined;
+  const roles = [['push', worker.push] as const, ['fetch', worker.fetch] as const].flatMap(([name, role]) =>
+    role === null ? [] : [`${name} ${role.state}${role.inFlight === 0 ? '' : `, ${role.inFlight} files under way`}`],
+  );
+  return [`process ${worker.pid}`, ...roles].join('; ');
 }
 
 function failure(error: ErrorJson | null): string | undefined {

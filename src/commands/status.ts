@@ -20,6 +20,7 @@ import { warnOfFailures } from './repository-failures.ts';
 import { metricsOf } from './status-metrics.ts';
 import { describeStatus } from './status-text.ts';
 import { withRepositories } from './with-repositories.ts';
+import { NO_WORKER, workerJson, type WorkerJson } from './worker-status.ts';
 
 /** The shape of `walhold status --json`. `null`: not known from here. */
 export interface StatusJson {
@@ -32,8 +33,7 @@ export interface StatusJson {
   windows: WindowJson[];
   gaps: GapJson[];
   nextLockExpiry: string | null;
-  /** This version has no background worker. */
-  worker: { running: boolean };
+  worker: WorkerJson;
   /** The last failure of either command, until its next success. */
   lastErrors: { push: ErrorJson | null; fetch: ErrorJson | null };
   outages: { pushRepositories: number[]; fetchWaitedSeconds: number | null };
@@ -112,7 +112,7 @@ async function statusOf(
     ...(await locksOf(overview, context)),
     windows: overview === undefined ? [] : await windowsJson(overview, context),
     gaps: overview === undefined ? [] : gapsJson(overview),
-    worker: { running: false },
+    worker: local?.dataDirectory === undefined ? NO_WORKER : await workerJson(local.dataDirectory, context),
     ...(await notesOf(context, repositories, local)),
     tampering: repositories.flatMap(tracesOf).map((trace) => ({ ...trace, at: trace.at.toISOString() })),
   };

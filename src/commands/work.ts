@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { reasonOf, WalholdError } from '../base/errors.ts';
 import { readControlFile, readPostmasterLines } from '../server/data-directory.ts';
 import { STORE_VARIABLES } from '../spool/call-key.ts';
-import { readRequest, type ServiceRequest } from '../spool/requests.ts';
+import { noteUnserved, readRequest, type ServiceRequest } from '../spool/requests.ts';
 import { isUnchanged, readService, SERVICE_DIRECTORY } from '../spool/service.ts';
 import { openSpool } from '../spool/spool.ts';
 import { clearWorkerState, noteWorkerState } from '../spool/worker-state.ts';
@@ -134,6 +134,7 @@ class Serving {
       this.#over = 'a call came from another environment';
     } else if (this.#push === undefined) {
       const push = await PushService.start(this.#cluster, settings, this.#context);
+      if (push === undefined) return await noteUnserved(await this.#spool(), this.#cluster.run);
       this.#push = push;
       log.info(`serving walhold-push for the server with process ${this.#cluster.run[0]}`);
       this.#pushing = push.run(this.#stop.signal).catch((error: unknown) => {

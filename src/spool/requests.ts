@@ -33,6 +33,17 @@ export async function readRequest(spool: Spool, role: Role): Promise<ServiceRequ
   return { role, argv, environment: environment as Record<string, string>, at };
 }
 
+const UNSERVED = 'unserved';
+
+/** A worker found that it cannot serve here: no other need be started for this run of the postmaster. */
+export async function noteUnserved(spool: Spool, run: Call['run']): Promise<void> {
+  await spool.write(UNSERVED, { run: run.join('\n') });
+}
+
+export async function isUnserved(spool: Spool, run: Call['run']): Promise<boolean> {
+  return (await spool.read(UNSERVED))?.['run'] === run.join('\n');
+}
+
 function isText(value: unknown): value is string {
   return typeof value === 'string';
 }

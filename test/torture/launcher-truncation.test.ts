@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../../scripts/build.ts';
 import { launchersOver } from '../support/launcher-stub.ts';
+import { nameOf } from '../support/made-segments.ts';
 import { run } from '../support/run.ts';
+import { ServedCluster, SHELLS } from '../support/served-call.ts';
 
 /**
  * How PostgreSQL calls it, where the kernel finds the interpreter in the first line, and the interpreters that `/bin/sh` may be: those
@@ -26,6 +28,20 @@ while [ "$length" -le "$full" ]; do
   *) $call "./$name" x y ;;
   esac </dev/null >/dev/null 2>&1
   echo "$length $?"
+  length=$((length + 1))
+done
+`;
+
+/** The same in a data directory whose worker has answered, anew before each cut. */
+const ANSWERED_LOOP = `
+cd "$1" || exit 1
+length=$2 full=$3 call=$4 bin=$5 wal=$6 answer=$7
+cp -p "$answer" "$bin/answer"
+while [ "$length" -le "$full" ]; do
+  head -c "$length" "$bin/whole" >"$bin/walhold-push" || exit 1
+  cp -p "$bin/answer" "$answer"
+  $call "$bin/walhold-push" "$wal" </dev/null >/dev/null 2>&1
+  echo "$?"
   length=$((length + 1))
 done
 `;
@@ -103,6 +119,47 @@ describe.each(CALLS)('a launcher cut off at any byte, run with %s', (call) => {
       expect(statuses.at(-1)).toBe(status);
     },
   );
+});
+
+describe.each(SHELLS.map((shell) => shell.join(' ')))('a launcher with its answer ready, run with %s', (call) => {
+  let place: string;
+
+  beforeAll(async () => {
+    place = await mkdtemp(join(tmpdir(), 'walhold-answered-'));
+  });
+  afterAll(async () => await rm(place, { recursive: true, force: true }));
+
+  it('says so from the byte on with which that part is whole, and fails when it is cut off before, whatever the program says', async () => {
+    const served = await ServedCluster.create(join(place, 'data'));
+    const walPath = await served.store(5);
+    await served.announce([walPath]);
+    const bin = await launchersOver(join(place, 'program'), 'exit 68');
+    const whole = readFileSync(join(ROOT, 'bin/walhold-push'), 'utf8');
+    await writeFile(join(bin, 'whole'), whole);
+    const from = whole.indexOf('service=');
+    const argv = [
+      'sh',
+      '-c',
+      ANSWERED_LOOP,
+      'sh',
+      served.cluster.path,
+      String(from),
+      String(whole.length),
+      call,
+      bin,
+      walPath,
+    ];
+    const answer = join(served.answers.path, nameOf(5));
+    const { stdout } = await run([...argv, answer], { timeoutMs: 280_000 });
+    const statuses = stdout.trim().split('\n').map(Number);
+    expect(statuses).toHaveLength(whole.length - from + 1);
+    const decided = statuses.indexOf(0);
+    // busybox cannot tell: it says so never.
+    if (call.startsWith('busybox')) return expect(decided).toBe(-1);
+    expect(whole.slice(0, from + decided)).toMatch(/\nfi\n?$/);
+    expect(statuses.slice(0, decided).filter((status) => status === 0)).toEqual([]);
+    expect(statuses.slice(decided).filter((status) => status !== 0)).toEqual([]);
+  });
 });
 
 describe('a launcher that cannot be used', () => {
