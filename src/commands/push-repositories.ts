@@ -17,15 +17,15 @@ const REOPEN_MS = 3_600_000;
 export class PushRepositories {
   readonly all: readonly Repository[];
   readonly #context: PushDeps;
-  #memories: Memories;
+  readonly #held: { memories: Memories };
   #openedAt: number;
   /** How many traces of somebody else were told of. */
   #told = 0;
   #skewTold = false;
 
-  private constructor(all: readonly Repository[], memories: Memories, context: PushDeps) {
+  private constructor(all: readonly Repository[], held: { memories: Memories }, context: PushDeps) {
     this.all = all;
-    this.#memories = memories;
+    this.#held = held;
     this.#context = context;
     this.#openedAt = context.clock.now();
   }
@@ -33,15 +33,13 @@ export class PushRepositories {
   static async open(spool: Spool, context: PushDeps): Promise<PushRepositories> {
     const { config } = context;
     const memories = await openLockMemories(spool, context);
-    let opened: PushRepositories | undefined;
+    const held = { memories };
     const lockMemory = (settings: StoreSettings): LockMemory | undefined => {
-      const place = placeText(settings);
-      const memory = (): SpooledLockMemory | undefined => (opened?.#memories ?? memories).get(place);
+      const memory = (): SpooledLockMemory | undefined => held.memories.get(placeText(settings));
       if (memory() === undefined) return undefined;
       return { recall: (way) => memory()?.recall(way), remember: (way, seen) => memory()?.remember(way, seen) };
     };
-    opened = new PushRepositories(await openRepositories(config, { ...context, lockMemory }), memories, context);
-    return opened;
+    return new PushRepositories(await openRepositories(config, { ...context, lockMemory }), held, context);
   }
 
   /** Notes and says what pushes have seen since the last time. */
@@ -50,10 +48,10 @@ export class PushRepositories {
     const traces = this.all.reduce((sum, { strangers }) => sum + strangers.length, 0);
     if (traces > this.#told) warnOfTraces(log, this.all);
     this.#told = traces;
-    for (const memory of this.#memories.values()) await memory.save();
+    for (const memory of this.#held.memories.values()) await memory.save();
     if (!this.#skewTold) this.#skewTold = warnOfSkew(this.all, log);
     if (clock.now() - this.#openedAt < REOPEN_MS) return;
-    this.#memories = await openLockMemories(spool, this.#context);
+    this.#held.memories = await openLockMemories(spool, this.#context);
     this.#openedAt = clock.now();
     this.#skewTold = false;
   }

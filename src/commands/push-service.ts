@@ -4,7 +4,6 @@ import { isAbsolute, join } from 'node:path';
 import { PreparePool } from '../worker/prepare-pool.ts';
 import { PushAhead, type PushAheadState } from '../worker/push-ahead.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../postgres/wal-name.ts';
-import { closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
 import { readyNames } from '../server/archive-status.ts';
 import { PushAnswers } from '../spool/push-answers.ts';
 import { announceService, endService, SERVICE_DIRECTORY } from '../spool/service.ts';
@@ -12,6 +11,7 @@ import { openSpool } from '../spool/spool.ts';
 import type { PreparedWal } from '../repository/wal-object.ts';
 import { deadlineAfter } from './deadline.ts';
 import { pushPrepared } from './push-everywhere.ts';
+import { PushRepositories } from './push-repositories.ts';
 import type { ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
 
 /** How often a call looks for its answer: some 10 ms apart, for half of what a push may take. Then it goes the direct way. */
@@ -24,14 +24,14 @@ export class PushService {
   readonly #cluster: WorkedCluster;
   readonly #context: WorkContext;
   readonly #answers: PushAnswers;
-  readonly #repositories: readonly Repository[];
+  readonly #repositories: PushRepositories;
   readonly #pool: PreparePool;
   readonly #ahead: PushAhead;
 
   private constructor(
     cluster: WorkedCluster,
     settings: ServedSettings,
-    { answers, repositories }: { answers: PushAnswers; repositories: readonly Repository[] },
+    { answers, repositories }: { answers: PushAnswers; repositories: PushRepositories },
     context: WorkContext,
   ) {
     this.settings = settings;
@@ -71,7 +71,8 @@ export class PushService {
     const { config, key, configFile } = settings;
     const { clock, random, log, pid } = context;
     const answers = await PushAnswers.create(spoolPath(cluster, settings), cluster.dataDirectory);
-    const repositories = await openRepositories(config, { clock, random, log });
+    const spool = await openSpool(spoolPath(cluster, settings), log, clock.now());
+    const repositories = await PushRepositories.open(spool, { config, clock, random, log });
     const polls = Math.floor(Math.min(LONGEST_WAIT_MS, config.pushTimeoutMs / 2) / POLL_MS);
     const note = { key, pid, polls, answers: answers.path, config: configFile };
     if (!(await announceService(join(cluster.dataDirectory, SERVICE_DIRECTORY), 'push', note))) return undefined;
@@ -94,7 +95,7 @@ export class PushService {
       stopped.abort();
       await endService(service, this.role, { answers: this.#answers.path });
       this.#pool.rest();
-      await closeRepositories(this.#repositories);
+      await this.#repositories.close();
     }
   }
 
@@ -124,7 +125,11 @@ export class PushService {
     using deadline = deadlineAfter(config.pushTimeoutMs, clock, signal);
     // Anew each time: calls that went the direct way leave notes too.
     const spool = await openSpool(spoolPath(this.#cluster, this.settings), log, clock.now());
-    await pushPrepared(this.#repositories, wal, spool, { config, clock, log, by, signal: deadline.signal });
+    try {
+      await pushPrepared(this.#repositories.all, wal, spool, { config, clock, log, by, signal: deadline.signal });
+    } finally {
+      await this.#repositories.settle(spool);
+    }
   }
 }
 
