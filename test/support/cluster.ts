@@ -25,6 +25,8 @@ export interface StartOptions {
   /** `connections` (default): returns when queries are answered. `nothing`: returns at once. */
   until?: 'connections' | 'nothing';
   deadlineMs?: number;
+  /** A command that runs the server: `unshare --pid --fork`. Then its number is not the postmaster's. */
+  under?: readonly string[];
 }
 
 export interface LogWait {
@@ -107,7 +109,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** @throws when the server ends before it answers, or does not answer in time; its last log lines are in the message. */
-  async start({ until = 'connections', deadlineMs = 60_000 }: StartOptions = {}): Promise<void> {
+  async start({ until = 'connections', deadlineMs = 60_000, under = [] }: StartOptions = {}): Promise<void> {
     if (this.isRunning) throw new Error('the server runs already');
     const own = {
       unix_socket_directories: this.socketDir,
@@ -116,7 +118,7 @@ export class Cluster implements AsyncDisposable {
       logging_collector: 'off',
     };
     const flags = Object.entries(own).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    const argv = [join(this.postgres.bin, 'postgres'), '-D', this.dataDir, ...flags];
+    const argv = [...under, join(this.postgres.bin, 'postgres'), '-D', this.dataDir, ...flags];
     this.#server = new ServerProcess(this.user, argv, this.env, this.logFile);
     if (until === 'connections') await this.waitUntilConnectable(deadlineMs);
   }
