@@ -1,7 +1,9 @@
 /** What a worker does for the archiver: everything that a push does, ahead of it, by the same rules. */
 import { watch } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { PreparePool } from '../worker/prepare-pool.ts';
+import { prepareIn } from '../worker/prepared-file.ts';
+import { ThreadPool } from '../worker/thread-pool.ts';
+import type { Prepared, PrepareInput, ToPrepare } from '../worker/thread-protocol.ts';
 import { PushAhead, type PushAheadState } from '../worker/push-ahead.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../postgres/wal-name.ts';
 import { readyNames } from '../server/archive-status.ts';
@@ -25,7 +27,7 @@ export class PushService {
   readonly #context: WorkContext;
   readonly #answers: PushAnswers;
   readonly #repositories: PushRepositories;
-  readonly #pool: PreparePool;
+  readonly #pool: ThreadPool<ToPrepare, Prepared>;
   readonly #ahead: PushAhead;
 
   private constructor(
@@ -41,13 +43,13 @@ export class PushService {
     this.#repositories = repositories;
     const { config } = settings;
     const { dataDirectory, control } = cluster;
-    const input = { cluster: control, level: config.compressLevel, by: context.by };
-    this.#pool = new PreparePool(() => context.makeThread('push-thread', input), config.jobs);
+    const input: PrepareInput = { cluster: control, level: config.compressLevel, by: context.by };
+    this.#pool = new ThreadPool(() => context.makeThread('push-thread', input), config.jobs);
     this.#ahead = new PushAhead(
       {
         readyNames: async () => await readyNames(dataDirectory),
         pathOf: (name) => join(dataDirectory, 'pg_wal', name),
-        prepare: async (name, path) => await this.#pool.prepare(name, path),
+        prepare: async (name, path) => await prepareIn(this.#pool, name, path),
         store: async (wal) => await this.#store(wal),
         answers,
         clock: context.clock,

@@ -9,7 +9,7 @@ import type { Log } from '../base/log.ts';
 import type { PreparedWal } from '../repository/wal-object.ts';
 import type { PushAnswers } from '../spool/push-answers.ts';
 import { archiverOrder, nextFiles, type FileStage } from './plan.ts';
-import type { PreparedFile } from './prepare-pool.ts';
+import type { PreparedFile } from './prepared-file.ts';
 import { UploadLimit } from './upload-limit.ts';
 
 export interface PushAheadDeps {

@@ -8,7 +8,8 @@ import { parseWalName } from '../postgres/wal-name.ts';
 import { prepareWal } from '../repository/wal-object.ts';
 import { stateOf } from '../spool/file-state.ts';
 import { FrameCompressor } from '../stream/zstd.ts';
-import type { FromPrepare, PrepareInput, ToPrepare } from './thread-protocol.ts';
+import type { Answer, END } from './thread-pool.ts';
+import type { Prepared, PrepareInput, ToPrepare } from './thread-protocol.ts';
 
 /** The largest WAL segment that initdb makes. */
 const MOST_BYTES = 1024 ** 3;
@@ -16,7 +17,7 @@ const MOST_BYTES = 1024 ** 3;
 function serve(port: MessagePort, { cluster, level, by }: PrepareInput): void {
   const reader = new StableFileReader();
   const compressor = new FrameCompressor(level);
-  const prepare = (name: string, path: string): FromPrepare => {
+  const prepare = (name: string, path: string): Prepared => {
     const file = parseWalName(name);
     if (file === undefined) throw new WalholdError('bad-wal-name', `${name} is not the name of a WAL file`);
     const { bytes: plain, stats } = reader.read(path, MOST_BYTES);
@@ -25,13 +26,13 @@ function serve(port: MessagePort, { cluster, level, by }: PrepareInput): void {
     const { key, systemId, encoded, warnings } = prepareWal(file, plain, { cluster, level: compress, by, at });
     return { kind: 'prepared', key, systemId, ...encoded, warnings, state: stateOf(stats) };
   };
-  port.on('message', (message: ToPrepare) => {
+  port.on('message', (message: ToPrepare | typeof END) => {
     if (message.kind === 'end') return port.close();
     try {
       const prepared = prepare(message.name, message.path);
-      port.postMessage(prepared, prepared.kind === 'prepared' ? ownMemory(prepared.bytes) : []);
+      port.postMessage(prepared, ownMemory(prepared.bytes));
     } catch (error) {
-      port.postMessage({ kind: 'failed', error: plainError(error) } satisfies FromPrepare);
+      port.postMessage({ kind: 'failed', error: plainError(error) } satisfies Answer<Prepared>);
     }
   });
 }

@@ -1,5 +1,4 @@
 /** What the worker and its compressing threads say to each other. */
-import type { PlainError } from '../base/plain-error.ts';
 import type { ObjectHead } from '../repository/object-head.ts';
 import type { FileState } from '../spool/file-state.ts';
 
@@ -11,16 +10,19 @@ export interface PrepareInput {
   by: string;
 }
 
-export type ToPrepare = { kind: 'prepare'; name: string; path: string } | { kind: 'end' };
+export interface ToPrepare {
+  kind: 'prepare';
+  name: string;
+  path: string;
+}
 
-export type FromPrepare =
-  | {
-      kind: 'prepared';
-      key: string;
-      systemId: bigint;
-      head: ObjectHead;
-      bytes: Uint8Array;
-      warnings: readonly string[];
-      state: FileState;
-    }
-  | { kind: 'failed'; error: PlainError };
+export interface Prepared {
+  kind: 'prepared';
+  key: string;
+  systemId: bigint;
+  head: ObjectHead;
+  bytes: Uint8Array;
+  warnings: readonly string[];
+  /** The file's when it was read. */
+  state: FileState;
+}

@@ -9,7 +9,7 @@ import type { PreparedWal } from '../../../src/repository/wal-object.ts';
 import { readState, type FileState } from '../../../src/spool/file-state.ts';
 import { PushAnswers } from '../../../src/spool/push-answers.ts';
 import { PushAhead, type PushAheadLimits } from '../../../src/worker/push-ahead.ts';
-import type { PreparedFile } from '../../../src/worker/prepare-pool.ts';
+import type { PreparedFile } from '../../../src/worker/prepared-file.ts';
 import { nameOf } from '../../support/made-segments.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 

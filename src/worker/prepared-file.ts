@@ -1,0 +1,40 @@
+import { parseWalName } from '../postgres/wal-name.ts';
+import type { PreparedWal } from '../repository/wal-object.ts';
+import type { FileState } from '../spool/file-state.ts';
+import { decompressFrames } from '../stream/zstd.ts';
+import type { Prepared, ToPrepare } from './thread-protocol.ts';
+import type { ThreadPool } from './thread-pool.ts';
+
+export interface PreparedFile {
+  wal: PreparedWal;
+  /** The file's when it was read. */
+  state: FileState;
+}
+
+/** Has a thread make a file ready. Throws what stands against storing it. */
+export async function prepareIn(
+  pool: ThreadPool<ToPrepare, Prepared>,
+  name: string,
+  path: string,
+): Promise<PreparedFile> {
+  return preparedFile(name, await pool.ask({ kind: 'prepare', name, path }));
+}
+
+function preparedFile(name: string, answer: Prepared): PreparedFile {
+  const { key, systemId, head, bytes, warnings, state } = answer;
+  const file = parseWalName(name);
+  if (file === undefined) throw new Error(`${name} was prepared and is no WAL file`);
+  let plain: Buffer | undefined;
+  const wal: PreparedWal = {
+    file,
+    key,
+    systemId,
+    encoded: { head, bytes },
+    warnings,
+    // Only for the comparison with what is stored already under the name: not worth keeping for every file.
+    get plain() {
+      return (plain ??= decompressFrames(bytes, head.bytes));
+    },
+  };
+  return { wal, state };
+}
