@@ -11,7 +11,7 @@ const BEGIN = '  # Written by scripts/launcher-key.ts: tabs between the fields o
 const END = '  # Up to here.\n';
 const PER_LINE = 8;
 
-export const LAUNCHERS: readonly Call['program'][] = ['walhold-push'];
+export const LAUNCHERS: readonly Call['program'][] = ['walhold-push', 'walhold-fetch'];
 
 /** The launcher with the key that fits the sources. */
 export function withKey(program: Call['program'], launcher: string): string {

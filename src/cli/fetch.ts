@@ -1,6 +1,7 @@
 /** The process behind `walhold-fetch`. */
 import { WalholdError } from '../base/errors.ts';
 import { parseAsOf } from '../commands/as-of.ts';
+import { takeFetchOptions } from '../commands/fetch-options.ts';
 import { hostZone } from '../postgres/target-time.ts';
 import { runHook } from './hook.ts';
 
@@ -22,14 +23,11 @@ EXIT STATUS
   200  could not find out, or what was found is damaged, or WAL has a hole there: recovery must not go on
 `;
 
-/** This command's own; all others are settings. Before the call below, which never returns. */
-const OPTIONS = { '--use-repo': 'useRepo', '--as-of': 'asOf' } as const;
-
 await runHook({
   program: 'walhold-fetch',
   help: HELP,
   async run(words, context) {
-    const { useRepo, asOf, operands } = takeOptions(words);
+    const { useRepo, asOf, operands } = takeFetchOptions(words);
     const [name, target, ...others] = operands;
     if (name === undefined || target === undefined || target === '' || others.length > 0) {
       throw new WalholdError('usage', 'expected two arguments, the name of a WAL file and the path to put it', {
@@ -44,26 +42,3 @@ await runHook({
     );
   },
 });
-
-interface Taken {
-  useRepo?: string;
-  asOf?: string;
-  operands: string[];
-}
-
-function takeOptions(words: readonly string[]): Taken {
-  const taken: Taken = { operands: [] };
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at] ?? '';
-    const [, flag = word, value] = /^(--[^=]*)=(.*)$/s.exec(word) ?? [];
-    if (word === '--') {
-      taken.operands.push(...words.slice(at + 1));
-      break;
-    }
-    if (flag === '--use-repo' || flag === '--as-of') taken[OPTIONS[flag]] = value ?? words[++at] ?? '';
-    else if (word.startsWith('-')) {
-      throw new WalholdError('usage', `unknown option "${word}"`, { hint: 'See --help for the options there are.' });
-    } else taken.operands.push(word);
-  }
-  return taken;
-}

@@ -49,6 +49,7 @@ export async function runHook(hook: Hook): Promise<never> {
       workingDirectory: process.cwd(),
       argv,
       environment: process.env,
+      waitedMs: waitedMs(process.env['_WALHOLD_POLLS']),
       startWorker,
       by: `walhold ${VERSION} on ${hostname()}`,
     };
@@ -56,6 +57,11 @@ export async function runHook(hook: Hook): Promise<never> {
   } catch (error) {
     endAs(report(error, log));
   }
+}
+
+/** By the launcher's count of its looks for an answer, some 10 ms apart. */
+function waitedMs(polls: string | undefined): number {
+  return /^\d{1,5}$/.test(polls ?? '') ? Number(polls) * 12 : 0;
 }
 
 /** `--help` and `--version` only where nothing else is asked: in a server's command they must never pass for success. */

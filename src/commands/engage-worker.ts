@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { reasonOf } from '../base/errors.ts';
 import { settingNames, variableOf } from '../config/setting-name.ts';
 import { readPostmasterLines } from '../server/data-directory.ts';
-import { keyVariables, pushedName } from '../spool/call-key.ts';
+import { keyVariables, servedName } from '../spool/call-key.ts';
 import { isUnserved, readRequest, writeRequest } from '../spool/requests.ts';
 import { SERVICE_DIRECTORY, type Role } from '../spool/service.ts';
 import { openSpool, type Spool } from '../spool/spool.ts';
@@ -31,7 +31,7 @@ async function engage(role: Role, local: LocalCluster, context: HookContext): Pr
   const { dataDirectory } = local;
   const ahead = role === 'push' ? config.pushAheadBytes : config.fetchAheadBytes;
   if (ahead === 0 || config.workerIdleMs === 0 || dataDirectory === undefined || local.spool.path === undefined) return;
-  if (role === 'push' && pushedName(argv) === undefined) return;
+  if (servedName(`walhold-${role}`, argv) === undefined) return;
   const run = await readPostmasterLines(dataDirectory);
   if (run === undefined || !context.callers().includes(Number(run[0]))) return;
   if (keyOf(role, context, run) === undefined) return;
@@ -39,8 +39,8 @@ async function engage(role: Role, local: LocalCluster, context: HookContext): Pr
   const spool = await serviceSpool(dataDirectory, local.spool, context);
   if (await isUnserved(spool, run)) return;
   const at = clock.now();
-  await writeRequest(spool, { role, argv, environment, at }, keyVariables(settingVariables()));
-  if ((await readRequest(spool, role))?.at !== at) return;
+  await writeRequest(spool, { role, argv, environment, at, run }, keyVariables(settingVariables()));
+  if ((await readRequest(spool, role, run))?.at !== at) return;
   const { isClusterTaken } = await import('../worker/mutex.ts');
   if (!(await isClusterTaken(dataDirectory))) context.startWorker(dataDirectory);
 }

@@ -27,6 +27,8 @@ export interface WaitOptions {
   asker: Asker;
   /** A history file that lies in pg_wal: the server reads that one if it is told that ours is absent. */
   haveLocally: boolean;
+  /** By which the call is longer already. */
+  waitedMs: number;
   /** The file at which WAL may end. */
   allowGap: string | undefined;
   spool: Spool;
@@ -73,7 +75,7 @@ class Waiting {
     this.#file = file;
     this.#options = options;
     this.#context = context;
-    this.#begun = context.clock.now();
+    this.#begun = context.clock.now() - options.waitedMs;
     this.#lastLineAt = this.#begun;
   }
 

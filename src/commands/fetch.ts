@@ -4,12 +4,12 @@ import { WalholdError } from '../base/errors.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
 import { chooseRepositories, closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
 import { hasStandbySignal, readPostmaster, type Postmaster } from '../server/data-directory.ts';
-import { readLocalHistories } from '../server/local-histories.ts';
-import { readTargetTimeline } from '../server/recovery-settings.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
 import { noteStandby, wasStandby } from '../spool/standby-note.ts';
 import type { AsOf } from './as-of.ts';
 import { askerAmong } from './asker.ts';
+import { engageWorker } from './engage-worker.ts';
+import { readRecoveryTarget } from './fetch-target.ts';
 import type { Wanted } from './fetch-round.ts';
 import { installFile } from './fetch-install.ts';
 import { waitForAnswer, type WaitOptions } from './fetch-wait.ts';
@@ -31,7 +31,7 @@ export interface FetchRequest {
 /** Where a server puts what it restores; from anywhere else it is not a server that asks, and nothing of its spool is touched. */
 const SERVER_TARGETS: ReadonlySet<string> = new Set(['pg_wal/RECOVERYXLOG', 'pg_wal/RECOVERYHISTORY']);
 /** A retry of one request for a hiccup; outages are waited out by rounds. */
-const TRIES = 2;
+export const FETCH_TRIES = 2;
 
 /**
  * `fetched`: the file is complete, verified and in place. `absent`: it is proven absent in every repository, or this is a standby,
@@ -51,17 +51,18 @@ export async function fetchWal(request: FetchRequest, context: HookContext): Pro
   try {
     repositories = await openRepositories(
       { ...config, repositories: chosen },
-      { clock, random, log, tries: TRIES, asOf: request.asOf?.at },
+      { clock, random, log, tries: FETCH_TRIES, asOf: request.asOf?.at },
     );
     const seen = await circumstances(file, local);
     const asker = askerAmong(context.callers, seen.postmaster?.pid);
-    const options = { ...seen, asker, allowGap: config.allowGap, spool: local.spool };
+    const options = { ...seen, asker, allowGap: config.allowGap, spool: local.spool, waitedMs: context.waitedMs };
     const plain = await waitForAnswer(repositories, file, options, context);
     await closeRepositories(repositories);
     if (plain === undefined) return 'absent';
     const target = resolve(context.workingDirectory, request.target);
     await installFile(plain, target, { spool: local.spool.path, beforeRename: () => asker.requireWaiting() });
     await clearError(local.spool, 'fetch');
+    if (file.kind === 'segment') await engageWorker('fetch', local, context);
     return 'fetched';
   } catch (error) {
     if (error instanceof WalholdError) await noteError(local.spool, 'fetch', file.name, error, clock.now());
@@ -86,24 +87,20 @@ function wantedFile(name: string): Wanted | undefined {
 async function circumstances(
   file: Wanted,
   local: LocalCluster,
-): Promise<Omit<WaitOptions, 'allowGap' | 'spool' | 'asker'>> {
+): Promise<Omit<WaitOptions, 'allowGap' | 'spool' | 'asker' | 'waitedMs'>> {
   const { dataDirectory, control } = local;
   const known = { systemId: control?.systemId, segmentBytes: control?.segmentBytes };
   if (dataDirectory === undefined) {
     return { ...known, standby: false, postmaster: undefined, latest: true, target: undefined, haveLocally: false };
   }
-  const [postmaster, targetTimeline, histories] = await Promise.all([
-    readPostmaster(dataDirectory),
-    readTargetTimeline(dataDirectory),
-    readLocalHistories(dataDirectory),
-  ]);
-  const newest = targetTimeline === 'latest' ? histories.at(-1)?.timeline : targetTimeline;
+  const [postmaster, recovery] = await Promise.all([readPostmaster(dataDirectory), readRecoveryTarget(dataDirectory)]);
+  const { latest, histories, historyAfter } = recovery;
   return {
     ...known,
     standby: await isStandby(dataDirectory, postmaster, local),
     postmaster,
-    latest: targetTimeline === 'latest',
-    target: histories.find(({ timeline }) => timeline === newest && timeline > file.timeline),
+    latest,
+    target: historyAfter(file.timeline),
     haveLocally: file.kind === 'history' && histories.some(({ timeline }) => timeline === file.timeline),
   };
 }

@@ -17,6 +17,8 @@ export interface HookContext {
   /** The command line, settings and all. */
   argv: readonly string[];
   environment: Readonly<Record<string, string | undefined>>;
+  /** How long the launcher has waited for a worker already, in ms. */
+  waitedMs: number;
   /** Starts the worker of a data directory as a process of its own. */
   startWorker: (dataDirectory: string) => void;
   /** Who stores: `walhold 1.2.3 on host`. */

@@ -1,4 +1,5 @@
 import { isAbsolute, join } from 'node:path';
+import type { Config } from '../config/config.ts';
 import type { ControlFile } from '../postgres/control-file.ts';
 import { findDataDirectory, ownsDirectory, readControlFile } from '../server/data-directory.ts';
 import { NO_SPOOL, openSpool, type Spool } from '../spool/spool.ts';
@@ -22,11 +23,16 @@ export async function openLocalCluster(
   const { config, log, clock, workingDirectory } = context;
   const dataDirectory = await findDataDirectory(walPath, workingDirectory);
   if (dataDirectory === undefined) return { dataDirectory, control: undefined, spool: NO_SPOOL };
-  const spoolPath = isAbsolute(config.spoolPath) ? config.spoolPath : join(dataDirectory, config.spoolPath);
+  const spoolPath = spoolPathOf(dataDirectory, config);
   const useSpool = options.useSpool && (await ownsDirectory(dataDirectory));
   const [control, spool] = await Promise.all([
     readControlFile(dataDirectory),
     useSpool ? openSpool(spoolPath, log, clock.now()) : NO_SPOOL,
   ]);
   return { dataDirectory, control, spool };
+}
+
+/** Absolute. */
+export function spoolPathOf(dataDirectory: string, { spoolPath }: Pick<Config, 'spoolPath'>): string {
+  return isAbsolute(spoolPath) ? spoolPath : join(dataDirectory, spoolPath);
 }

@@ -1,26 +1,28 @@
 /** What a worker does for the archiver: everything that a push does, ahead of it, by the same rules. */
 import { watch } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { prepareIn } from '../worker/prepared-file.ts';
 import { ThreadPool } from '../worker/thread-pool.ts';
 import type { Prepared, PrepareInput, ToPrepare } from '../worker/thread-protocol.ts';
-import { PushAhead, type PushAheadState } from '../worker/push-ahead.ts';
+import { PushAhead } from '../worker/push-ahead.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../postgres/wal-name.ts';
 import { readyNames } from '../server/archive-status.ts';
 import { PushAnswers } from '../spool/push-answers.ts';
 import { announceService, endService, SERVICE_DIRECTORY } from '../spool/service.ts';
 import { openSpool } from '../spool/spool.ts';
+import type { RoleState } from '../spool/worker-state.ts';
 import type { PreparedWal } from '../repository/wal-object.ts';
 import { deadlineAfter } from './deadline.ts';
+import { spoolPathOf } from './local-cluster.ts';
 import { pushPrepared } from './push-everywhere.ts';
 import { PushRepositories } from './push-repositories.ts';
-import type { ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
+import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
 
 /** How often a call looks for its answer: some 10 ms apart, for half of what a push may take. Then it goes the direct way. */
 const POLL_MS = 10;
 const LONGEST_WAIT_MS = 20_000;
 
-export class PushService {
+export class PushService implements RunningService {
   readonly role = 'push';
   readonly settings: ServedSettings;
   readonly #cluster: WorkedCluster;
@@ -72,8 +74,11 @@ export class PushService {
   ): Promise<PushService | undefined> {
     const { config, key, configFile } = settings;
     const { clock, random, log, pid } = context;
-    const answers = await PushAnswers.create(spoolPath(cluster, settings), cluster.dataDirectory);
-    const spool = await openSpool(spoolPath(cluster, settings), log, clock.now());
+    const answers = await PushAnswers.create(
+      spoolPathOf(cluster.dataDirectory, settings.config),
+      cluster.dataDirectory,
+    );
+    const spool = await openSpool(spoolPathOf(cluster.dataDirectory, settings.config), log, clock.now());
     const repositories = await PushRepositories.open(spool, { config, clock, random, log });
     const polls = Math.floor(Math.min(LONGEST_WAIT_MS, config.pushTimeoutMs / 2) / POLL_MS);
     const note = { key, pid, polls, answers: answers.path, config: configFile };
@@ -81,7 +86,6 @@ export class PushService {
     return new PushService(cluster, settings, { answers, repositories }, context);
   }
 
-  /** Serves until the signal aborts, then takes everything back. Throws when answers cannot be given. */
   async run(signal: AbortSignal): Promise<void> {
     const { dataDirectory } = this.#cluster;
     const service = join(dataDirectory, SERVICE_DIRECTORY);
@@ -101,24 +105,28 @@ export class PushService {
     }
   }
 
-  nudge(): void {
+  called(): void {
     this.#ahead.nudge({ retry: true });
   }
 
-  /** Where its answers lie: another worker's mean that this one is not wanted. */
   get answers(): string {
     return this.#answers.path;
   }
 
-  get state(): PushAheadState {
-    return this.#ahead.state;
+  get state(): RoleState {
+    const { state, inFlight, stored, lastError = null } = this.#ahead.state;
+    return { role: this.role, state, inFlight, done: stored, lastError };
   }
 
-  /** When there was last something to do. Threads that rest give their memory back. */
+  /** Threads that rest give their memory back. */
   idleSince(now: number): number {
     const { busyAt } = this.#ahead;
     if (now - busyAt > REST_MS) this.#pool.rest();
     return busyAt;
+  }
+
+  isOver(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   async #store(wal: PreparedWal): Promise<void> {
@@ -126,7 +134,7 @@ export class PushService {
     const { clock, log, by, signal } = this.#context;
     using deadline = deadlineAfter(config.pushTimeoutMs, clock, signal);
     // Anew each time: calls that went the direct way leave notes too.
-    const spool = await openSpool(spoolPath(this.#cluster, this.settings), log, clock.now());
+    const spool = await openSpool(spoolPathOf(this.#cluster.dataDirectory, config), log, clock.now());
     try {
       await pushPrepared(this.#repositories.all, wal, spool, { config, clock, log, by, signal: deadline.signal });
     } finally {
@@ -136,7 +144,3 @@ export class PushService {
 }
 
 const REST_MS = 10_000;
-
-function spoolPath({ dataDirectory }: WorkedCluster, { config }: ServedSettings): string {
-  return isAbsolute(config.spoolPath) ? config.spoolPath : join(dataDirectory, config.spoolPath);
-}

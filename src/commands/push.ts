@@ -21,7 +21,8 @@ const LAST_WORDS_MS = 500;
  */
 export async function push(walPath: string, context: HookContext): Promise<void> {
   const file = walFileAt(walPath);
-  const { pushTimeoutMs } = context.config;
+  // Waiting for a worker was part of it.
+  const pushTimeoutMs = Math.max(context.config.pushTimeoutMs / 2, context.config.pushTimeoutMs - context.waitedMs);
   using stores = deadlineAfter(pushTimeoutMs, context.clock, context.signal);
   // A local disk that hangs answers to no signal.
   using whole = deadlineAfter(pushTimeoutMs + LAST_WORDS_MS, context.clock, context.signal);

@@ -1,7 +1,9 @@
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
 import type { ControlFile } from '../postgres/control-file.ts';
-import type { ConfigFile } from '../spool/service.ts';
+import type { ServiceRequest } from '../spool/requests.ts';
+import type { ConfigFile, Role } from '../spool/service.ts';
+import type { RoleState } from '../spool/worker-state.ts';
 import type { HookContext } from './hook-context.ts';
 
 /** What the worker's process is given. */
@@ -32,4 +34,21 @@ export interface ServedSettings {
   key: string;
   config: Config;
   configFile: ConfigFile;
+}
+
+/** What a worker does for one of PostgreSQL's two commands. */
+export interface RunningService {
+  readonly role: Role;
+  readonly settings: ServedSettings;
+  /** Where its answers lie: another worker's there mean that this one is not wanted. */
+  readonly answers: string;
+  /** Serves until the signal aborts, then takes everything back. Throws when answers cannot be given. */
+  run(signal: AbortSignal): Promise<void>;
+  /** A call of the same settings did its work itself. */
+  called(request: ServiceRequest): void;
+  readonly state: RoleState;
+  /** When there was last something to do. */
+  idleSince(now: number): number;
+  /** Why it is of no use any more, beyond what holds for every service. */
+  isOver(): Promise<string | undefined>;
 }

@@ -6,16 +6,18 @@ import { watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reasonOf, WalholdError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import { readControlFile, readPostmasterLines } from '../server/data-directory.ts';
 import { STORE_VARIABLES } from '../spool/call-key.ts';
-import { noteUnserved, readRequest, type ServiceRequest } from '../spool/requests.ts';
-import { isUnchanged, readService, SERVICE_DIRECTORY } from '../spool/service.ts';
+import { noteUnserved, takeRequest, type ServiceRequest } from '../spool/requests.ts';
+import { isUnchanged, readService, SERVICE_DIRECTORY, type Role } from '../spool/service.ts';
 import { openSpool } from '../spool/spool.ts';
 import { clearWorkerState, noteWorkerState } from '../spool/worker-state.ts';
 import { takeCluster } from '../worker/mutex.ts';
+import { FetchService } from './fetch-service.ts';
 import { PushService } from './push-service.ts';
 import { servedSettings } from './served-settings.ts';
-import type { WorkContext, WorkedCluster } from './work-context.ts';
+import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
 
 const LOOK_EVERY_MS = 1000;
 
@@ -28,8 +30,7 @@ export async function work(context: WorkContext): Promise<void> {
     const cluster = await lookAt(dataDirectory);
     await new Serving(cluster, context).run();
   } catch (error) {
-    const { detail, hint } = error instanceof WalholdError ? error : { detail: undefined, hint: undefined };
-    log.error(reasonOf(error), { detail, hint });
+    logFailure(log, error);
   } finally {
     mutex.close();
   }
@@ -53,9 +54,7 @@ class Serving {
   readonly #directory: string;
   readonly #since: number;
   readonly #stop = new AbortController();
-  #push: PushService | undefined;
-  #pushing: Promise<void> = Promise.resolve();
-  #requestAt = -1;
+  readonly #services = new Map<Role, { service: RunningService; running: Promise<void> }>();
   #wake: (() => void) | undefined;
   #noted = '';
   /** Why it ends. */
@@ -87,7 +86,7 @@ class Serving {
     } finally {
       stopped.abort();
       this.#stop.abort(new WalholdError('interrupted', 'the worker ends'));
-      await this.#pushing;
+      for (const { running } of this.#services.values()) await running;
       await clearWorkerState(await this.#spool());
     }
   }
@@ -96,12 +95,11 @@ class Serving {
     this.#over ??= await this.#clusterIsOver();
     if (this.#over !== undefined) return;
     const spool = await this.#spool();
-    const request = await readRequest(spool, 'push');
-    if (request !== undefined && request.at !== this.#requestAt) {
-      this.#requestAt = request.at;
-      await this.#serve(request);
+    for (const role of ROLES) {
+      const request = await takeRequest(spool, role, this.#cluster.run);
+      if (request !== undefined) await this.#serve(request);
     }
-    this.#over ??= this.#push === undefined ? 'nobody is to be served' : await this.#serviceIsOver(this.#push);
+    this.#over ??= await this.#servicesAreOver();
     await this.#note();
   }
 
@@ -116,44 +114,62 @@ class Serving {
     return systemId === control.systemId ? undefined : 'the cluster is another';
   }
 
-  async #serviceIsOver(service: PushService): Promise<string | undefined> {
-    const { config, configFile } = service.settings;
-    if (!(await isUnchanged(configFile))) return 'the configuration file has changed';
-    const announced = await readService(this.#directory, service.role);
-    if (announced !== undefined && announced.answers !== service.answers) return 'another worker serves';
+  /** Any reason against one service ends all; but one that has no more use than that leaves the other alone. */
+  async #servicesAreOver(): Promise<string | undefined> {
     const now = this.#context.clock.now();
-    return now - service.idleSince(now) > config.workerIdleMs ? 'there is nothing to do' : undefined;
+    let longest = 'nobody is to be served';
+    let isIdle = true;
+    for (const { service } of this.#services.values()) {
+      const { config, configFile } = service.settings;
+      if (!(await isUnchanged(configFile))) return 'the configuration file has changed';
+      const announced = await readService(this.#directory, service.role);
+      if (announced !== undefined && announced.answers !== service.answers) return 'another worker serves';
+      const over = await service.isOver();
+      if (over !== undefined) return over;
+      longest = 'there is nothing to do';
+      isIdle &&= now - service.idleSince(now) > config.workerIdleMs;
+    }
+    return isIdle ? longest : undefined;
   }
 
   async #serve(request: ServiceRequest): Promise<void> {
+    const { role } = request;
     const settings = await servedSettings(request, this.#cluster);
-    const { environment, log } = this.#context;
+    const { environment } = this.#context;
+    const current = this.#services.get(role)?.service;
     if (settings === undefined) {
-      this.#over = 'the settings leave nothing to serve';
+      // Left by a call of earlier settings, it concerns nobody any more.
+      if (current !== undefined) this.#over = 'the settings leave nothing to serve';
     } else if (STORE_VARIABLES.some((name) => (environment[name] ?? '') !== (request.environment[name] ?? ''))) {
       this.#over = 'a call came from another environment';
-    } else if (this.#push === undefined) {
-      const push = await PushService.start(this.#cluster, settings, this.#context);
-      if (push === undefined) return await noteUnserved(await this.#spool(), this.#cluster.run);
-      this.#push = push;
-      log.info(`serving walhold-push for the server with process ${this.#cluster.run[0]}`);
-      this.#pushing = push.run(this.#stop.signal).catch((error: unknown) => {
-        const { detail, hint } = error instanceof WalholdError ? error : { detail: undefined, hint: undefined };
-        log.error(reasonOf(error), { detail, hint });
-        this.#over = 'it cannot serve';
-        this.#wake?.();
-      });
-    } else if (settings.key === this.#push.settings.key) {
-      this.#push.nudge();
+    } else if (current === undefined) {
+      await this.#begin(request, settings);
+    } else if (settings.key === current.settings.key) {
+      current.called(request);
     } else {
       this.#over = 'a call came with other settings';
     }
   }
 
+  async #begin(request: ServiceRequest, settings: ServedSettings): Promise<void> {
+    const { log } = this.#context;
+    const { role } = request;
+    const service =
+      role === 'push'
+        ? await PushService.start(this.#cluster, settings, this.#context)
+        : await FetchService.start(this.#cluster, settings, request, this.#context);
+    if (service === undefined) return noteUnserved(await this.#spool(), this.#cluster.run);
+    log.info(`serving walhold-${role} for the server with process ${this.#cluster.run[0]}`);
+    const running = service.run(this.#stop.signal).catch((error: unknown) => {
+      logFailure(log, error);
+      this.#over = 'it cannot serve';
+      this.#wake?.();
+    });
+    this.#services.set(role, { service, running });
+  }
+
   async #note(): Promise<void> {
-    if (this.#push === undefined) return;
-    const { state, inFlight, stored, lastError = null } = this.#push.state;
-    const roles = [{ role: 'push' as const, state, inFlight, done: stored, lastError }];
+    const roles = [...this.#services.values()].map(({ service }) => service.state);
     const text = JSON.stringify(roles);
     if (text === this.#noted) return;
     this.#noted = text;
@@ -164,4 +180,11 @@ class Serving {
   async #spool(): ReturnType<typeof openSpool> {
     return await openSpool(this.#directory, this.#context.log, this.#context.clock.now());
   }
+}
+
+const ROLES: readonly Role[] = ['push', 'fetch'];
+
+function logFailure(log: Log, error: unknown): void {
+  const { detail, hint } = error instanceof WalholdError ? error : { detail: undefined, hint: undefined };
+  log.error(reasonOf(error), { detail, hint });
 }

@@ -46,6 +46,11 @@ export async function hasStandbySignal(dataDirectory: string): Promise<boolean> 
   return exists(join(dataDirectory, 'standby.signal'));
 }
 
+/** Whether a recovery goes on, a standby's or another. Throws `io` when that cannot be found out. */
+export async function hasRecoverySignal(dataDirectory: string): Promise<boolean> {
+  return (await hasStandbySignal(dataDirectory)) || (await exists(join(dataDirectory, 'recovery.signal')));
+}
+
 /** One run of a postmaster: its process and when it started, so that a number used again is another one. */
 export interface Postmaster {
   pid: number;

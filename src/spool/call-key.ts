@@ -56,7 +56,12 @@ export function callKey(call: Call): string | undefined {
   return fields.some((field) => /[\u0000-\u001f\u007f]/.test(field)) ? undefined : fields.join('\t');
 }
 
-/** The file that a push is asked for as the server asks: `%p` is `pg_wal/NAME`. `undefined`: somebody else asks, otherwise. */
-export function pushedName(argv: readonly string[]): string | undefined {
-  return /^pg_wal\/([0-9A-Za-z.]{1,64})$/.exec(argv.at(-1) ?? '')?.[1];
+/**
+ * The file that a call is about, where it asks as a server does: a push with `pg_wal/NAME` as `%p`, a fetch of a segment to
+ * `pg_wal/RECOVERYXLOG`. `undefined`: nobody serves it.
+ */
+export function servedName(program: Call['program'], argv: readonly string[]): string | undefined {
+  const path = argv.at(-1) ?? '';
+  if (program === 'walhold-push') return /^pg_wal\/([0-9A-Za-z.]{1,64})$/.exec(path)?.[1];
+  return path === 'pg_wal/RECOVERYXLOG' ? /^[0-9A-F]{24}$/.exec(argv.at(-2) ?? '')?.[0] : undefined;
 }

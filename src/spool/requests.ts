@@ -9,6 +9,8 @@ export interface ServiceRequest extends Pick<Call, 'argv'> {
   environment: Readonly<Record<string, string>>;
   /** Makes each request another one. */
   at: number;
+  /** Of the postmaster that called: see `Call`. */
+  run: Call['run'];
 }
 
 const noteName = (role: Role): string => `request-${role}`;
@@ -16,21 +18,29 @@ const noteName = (role: Role): string => `request-${role}`;
 /** `environment`: all of it; only `variables` are kept. */
 export async function writeRequest(
   spool: Spool,
-  { role, argv, environment, at }: Omit<ServiceRequest, 'environment'> & Pick<Call, 'environment'>,
+  { role, argv, environment, at, run }: Omit<ServiceRequest, 'environment'> & Pick<Call, 'environment'>,
   variables: readonly string[],
 ): Promise<void> {
   const kept = variables.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]));
-  await spool.write(noteName(role), { argv, environment: Object.fromEntries(kept), at });
+  await spool.write(noteName(role), { argv, environment: Object.fromEntries(kept), at, run });
 }
 
-/** `undefined`: none that can be read. */
-export async function readRequest(spool: Spool, role: Role): Promise<ServiceRequest | undefined> {
+/** `undefined`: none that can be read, or of another run of the postmaster. */
+export async function readRequest(spool: Spool, role: Role, run: Call['run']): Promise<ServiceRequest | undefined> {
   const note = await spool.read(noteName(role));
   const { argv, environment, at } = note ?? {};
+  if (JSON.stringify(note?.['run']) !== JSON.stringify(run)) return undefined;
   if (!Array.isArray(argv) || !argv.every(isText) || argv.length < OPERANDS[`walhold-${role}`]) return undefined;
   if (typeof environment !== 'object' || environment === null || typeof at !== 'number') return undefined;
   if (!Object.values(environment).every(isText)) return undefined;
-  return { role, argv, environment: environment as Record<string, string>, at };
+  return { role, argv, environment: environment as Record<string, string>, at, run };
+}
+
+/** So that no later worker serves what nobody may ask for any more. */
+export async function takeRequest(spool: Spool, role: Role, run: Call['run']): Promise<ServiceRequest | undefined> {
+  const request = await readRequest(spool, role, run);
+  await spool.remove(noteName(role));
+  return request;
 }
 
 const UNSERVED = 'unserved';

@@ -7,6 +7,7 @@
  * PID POLLS                the worker's process; how often a call may look for its answer, 10 ms apart
  * DIRECTORY                of the answers
  * +FILE or -FILE           the configuration file that was read, or that was not there
+ * HISTORIES                fetch only: the history files in pg_wal by which the answers were judged, as a shell lists them
  * ```
  */
 import { readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
@@ -26,6 +27,7 @@ export interface Service {
   /** Absolute. */
   answers: string;
   config: ConfigFile;
+  histories?: string;
 }
 
 /** The configuration file that settings were read from. */
@@ -43,9 +45,10 @@ export async function isUnchanged(config: ConfigFile): Promise<boolean> {
 
 /** Tells calls of a worker that has all it needs to serve them. Throws what the filesystem says. `false`: it cannot be told here. */
 export async function announceService(directory: string, role: Role, service: Service): Promise<boolean> {
-  const { key, pid, polls, answers, config } = service;
+  const { key, pid, polls, answers, config, histories } = service;
   const { path, state } = config;
   const lines = [key, `${pid} ${polls}`, answers, `${state === undefined ? '-' : '+'}${path}`];
+  if (histories !== undefined) lines.push(histories);
   if (lines.some((line) => line.includes('\n'))) return false;
   if (state !== undefined) {
     const before = join(answers, 'config.before');
@@ -81,4 +84,10 @@ export async function endService(directory: string, role: Role, { answers }: Pic
     await unlink(join(directory, role)).catch(() => undefined);
   }
   await rm(answers, { recursive: true, force: true }).catch(() => undefined);
+}
+
+/** What `pg_wal/*.history` gives in a shell, word after word: the pattern itself where there is none. */
+export function listedHistories(names: readonly string[]): string {
+  const found = names.filter((name) => name.endsWith('.history') && !name.startsWith('.')).toSorted();
+  return (found.length === 0 ? ['*.history'] : found).map((name) => ` pg_wal/${name}`).join('');
 }

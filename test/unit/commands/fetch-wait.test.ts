@@ -74,6 +74,7 @@ function ask(options: Partial<WaitOptions> = {}, others: readonly Repository[] =
       asker: { requireWaiting: () => undefined },
       haveLocally: false,
       allowGap: undefined,
+      waitedMs: 0,
       spool: NO_SPOOL,
       ...options,
     },
