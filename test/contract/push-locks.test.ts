@@ -60,6 +60,10 @@ async function push(segno: number, settings: Readonly<Record<string, string>> = 
     signal: new AbortController().signal,
     callers: () => [],
     workingDirectory: top,
+    argv: [],
+    environment: {},
+    waitedMs: 0,
+    startWorker: () => undefined,
     by: 'a test',
   };
   const spool = await openSpool(join(top, 'spool'), log, systemClock.now());
