@@ -111,13 +111,13 @@ describe('a worker', () => {
     expect(await push(5, [], { env: { NODE_OPTIONS: '--no-such-option' } })).toMatchObject({ status: 0, stderr: '' });
   });
 
-  it('stores history files first', async () => {
+  it('stores history files, too', async () => {
     await startServing();
     await cluster.put('pg_wal/00000002.history', '1\t0/500100\twhy\n');
     await cluster.put('pg_wal/archive_status/00000002.history.ready', '');
     await ready(5);
-    await waitFor(() => isStored(5), { what: 'the segment' });
-    expect(await filedWal(repository)).toContain('00000002.history.zst');
+    const stored = async (): Promise<boolean> => (await filedWal(repository)).includes('00000002.history.zst');
+    await waitFor(async () => isStored(5) && (await stored()), { what: 'both to be stored', deadlineMs: 15_000 });
   });
 
   it.each([['push_ahead'], ['worker_idle']])('is not started with %s = 0', async (setting) => {
