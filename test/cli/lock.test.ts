@@ -29,6 +29,8 @@ const BUCKET = 'locked';
 const BACKUP = '20261122T174500Z-full';
 /** The identity, five segments, two parts, a manifest and a record. */
 const OBJECTS = 10;
+/** A bucket that locks takes nothing without. */
+const CHECKED = { ChecksumAlgorithm: 'CRC32C' } as const;
 const keyOf = (segno: number): string => `main/wal/00000001/0000000100000000/${nameOf(segno)}.zst`;
 
 const servers: { name: string; start: () => Promise<S3Access & AsyncDisposable> }[] = [
@@ -126,9 +128,11 @@ describe.each(servers)('walhold lock on $name', ({ start }) => {
     const admin = adminClient(server);
     const first = await admin.send(new ListObjectVersionsCommand({ Bucket: BUCKET, Prefix: keyOf(4) }));
     const ours = first.Versions?.[0]?.VersionId ?? '';
-    await admin.send(new PutObjectCommand({ Bucket: BUCKET, Key: keyOf(4), Body: 'ransom' }));
+    await admin.send(new PutObjectCommand({ Bucket: BUCKET, Key: keyOf(4), Body: 'ransom', ...CHECKED }));
     await admin.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: keyOf(5) }));
-    await admin.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'main/lock/20990101T000000Z.json', Body: '{}' }));
+    await admin.send(
+      new PutObjectCommand({ Bucket: BUCKET, Key: 'main/lock/20990101T000000Z.json', Body: '{}', ...CHECKED }),
+    );
 
     const extended = await walhold(server, ['lock', 'extend']);
     expect(extended.status).toBe(0);

@@ -26,8 +26,11 @@ export interface RepositoryLocksJson {
   backups: BackupLocksJson[];
   /** What is needed and not locked long enough, in objects; `objects` names a hundred at most. */
   short: { count: number; objects: ShortJson[] };
-  /** Objects by what vouches for their locks: the store, asked now; the newest record of `lock extend`; their age and `lock_period`. */
-  proof: { byStore: number; byRecord: number; byAge: number; record: string | null };
+  /**
+   * Objects by what vouches for their locks: the store, asked now; the newest record of `lock extend`; their age and `lock_period`.
+   * `belied`: how many of those asked for are locked for less than their age says; then `byAge` vouches for nothing.
+   */
+  proof: { byStore: number; byRecord: number; byAge: number; belied: number; record: string | null };
   tampering: { count: number; traces: TraceJson[] };
   /** Backups whose record cannot be read: their objects count as needed, the WAL that they need is not known. */
   damagedBackups: string[];
@@ -74,7 +77,7 @@ export interface ShortJson {
 
 /**
  * What somebody else left, as `walhold verify` has it, and besides: `wrong-record`: a record of locks that cannot be read, or comes from
- * the future. `shorter`: the lock of an object or a directory is shorter than the record or the object's age says.
+ * the future. `shorter`: an object in a directory is locked for less than the record says.
  */
 export interface TraceJson {
   kind: Trace['kind'] | 'wrong-record' | 'shorter';
@@ -158,7 +161,12 @@ function allTraces(repository: Repository, { survey, contradictions }: LockRepor
       return { ...none, kind: 'wrong-record', object: key, detail: `it is no record of locks to believe: ${reason}` };
     }),
     ...contradictions.map((object): TraceJson => {
-      return { ...none, kind: 'shorter', object, detail: 'it is locked for less than its age or the last record says' };
+      return {
+        ...none,
+        kind: 'shorter',
+        object,
+        detail: 'something in it is locked for less than the last record says',
+      };
     }),
   ];
 }

@@ -57,8 +57,14 @@ function cells({ objects, bytes, modes, earliest, latest, held }: LocksJson): st
   return [String(objects), formatBytes(bytes), kinds.join(', '), endText(earliest), endText(latest), String(held)];
 }
 
-function faults({ short, tampering, damagedBackups }: RepositoryLocksJson): string[] {
+function faults({ short, tampering, damagedBackups, proof }: RepositoryLocksJson): string[] {
   const lines: string[] = [];
+  if (proof.belied > 0 && proof.byAge > 0) {
+    lines.push(
+      `${proof.belied} of those asked for are locked for less than their age says, so the age of ${proof.byAge} others says nothing ` +
+        '("walhold lock extend" asks for each)',
+    );
+  }
   if (short.count > 0) {
     lines.push(`${short.count} objects are needed, and locked for too short ("walhold lock extend" lengthens them):`);
     for (const { object, objects, lockedUntil, neededUntil } of short.objects) {

@@ -25,6 +25,7 @@ export async function lockStatus(context: CommandContext, options: { json: boole
   );
 }
 
-function isFine({ short, tampering, damagedBackups }: RepositoryLocksJson): boolean {
-  return short.count === 0 && tampering.count === 0 && damagedBackups.length === 0;
+function isFine({ short, tampering, damagedBackups, proof }: RepositoryLocksJson): boolean {
+  const isGuess = proof.belied > 0 && proof.byAge > 0;
+  return !isGuess && short.count === 0 && tampering.count === 0 && damagedBackups.length === 0;
 }

@@ -28,9 +28,12 @@ export interface LockReport {
   /** Oldest first. */
   backups: readonly BackupLocks[];
   short: { count: number; objects: readonly ShortLock[] };
-  /** Objects by what vouches for their locks. */
-  proof: { byStore: number; byRecord: number; byAge: number };
-  /** Directories and objects that are not as the record, or their age, says; the first hundred. */
+  /**
+   * Objects by what vouches for their locks. `belied`: asked for, and locked for less than their age says (`lock_period` was raised,
+   * or locks came later): then the age of others says nothing either.
+   */
+  proof: { byStore: number; byRecord: number; byAge: number; belied: number };
+  /** Directories that are not as the record says; the first hundred. */
   contradictions: readonly string[];
 }
 
@@ -71,6 +74,8 @@ const DAY_MS = 86_400_000;
 const MOST_NAMED = 100;
 /** Requests for single objects, about: a run of some seconds. */
 const MOST_ASKED = 1000;
+/** In a backup of which nothing is known: its parts, and what describes them. */
+const FEW_OBJECTS = 5;
 /** Junk is counted so far. */
 const MOST_OTHER = 10_000;
 
@@ -94,16 +99,19 @@ class ReportRun {
   readonly #classes: Record<ObjectClass, LockTally>;
   readonly #byBackup = new Map<BackupId, LockTally>();
   readonly #short: { count: number; objects: ShortLock[] } = { count: 0, objects: [] };
-  readonly #proof = { byStore: 0, byRecord: 0, byAge: 0 };
+  readonly #proof = { byStore: 0, byRecord: 0, byAge: 0, belied: 0 };
   readonly #contradictions: string[] = [];
-  /** Of the objects of today's slice every so many-th is asked for. */
-  #stride = 1;
+  /** Every so many-th object is asked for: of what the record claims in today's slice, of all else everywhere. */
+  #strides = { claimed: 1, unclaimed: 1 };
+  /** Of the object that was listed last; begins elsewhere every day. */
+  #index: number;
 
   constructor(repository: Repository, rule: LockRule | undefined, survey: LockSurvey, options: ReportOptions) {
     this.#reader = new LockReader(repository, options);
     this.#rule = rule;
     this.#survey = survey;
     this.#jobs = options.jobs;
+    this.#index = Math.floor(survey.now / DAY_MS);
     const tally = (): LockTally => new LockTally();
     this.#classes = { wal: tally(), history: tally(), backup: tally(), identity: tally(), other: tally() };
   }
@@ -113,7 +121,12 @@ class ReportRun {
     const bucket = await this.#reader.locks.bucket({ signal });
     for (const { info, kind } of objects)
       await this.#count(info, { end: OPEN, tallies: [this.#classes[kind]], mayAsk: true });
-    this.#stride = this.#strideOver(directories);
+    const isClaimed = ({ prefix }: LockDirectory): boolean => this.#claimOf(prefix) !== undefined;
+    const ofSlice = directories.filter((one) => isClaimed(one) && isTodays(one.prefix, this.#survey.now));
+    this.#strides = {
+      claimed: this.#strideOver(ofSlice),
+      unclaimed: this.#strideOver(directories.filter((one) => !isClaimed(one))),
+    };
     await forEachParallel(directories, this.#jobs, (directory) => this.#directory(directory));
     const held = await heldMarks(this.#reader);
     await this.#countOther();
@@ -131,37 +144,43 @@ class ReportRun {
     };
   }
 
-  /** So that about `MOST_ASKED` are asked for, from all of the slice. */
+  /** So that about `MOST_ASKED` are asked for of these directories. */
   #strideOver(directories: readonly LockDirectory[]): number {
     const claims = this.#survey.records.newest?.record.claims;
-    const asked = directories.filter(({ prefix }) => isTodays(prefix, this.#survey.now));
-    const objects = asked.reduce((sum, { prefix, segments }) => sum + (claims?.get(prefix)?.objects ?? segments), 0);
-    return Math.max(1, Math.ceil(objects / MOST_ASKED));
+    const objectsOf = ({ prefix, segments }: LockDirectory): number =>
+      claims?.get(prefix)?.objects ?? Math.max(segments, FEW_OBJECTS);
+    return Math.max(1, Math.ceil(directories.reduce((sum, one) => sum + objectsOf(one), 0) / MOST_ASKED));
   }
 
   async #directory(directory: LockDirectory): Promise<void> {
     const { prefix, kind, end, id, roleOf } = directory;
     const tallies = [this.#classes[kind]];
     if (id !== undefined) tallies.push(this.#tallyOf(id));
-    const { newest } = this.#survey.records;
-    const claim = newest?.record.claims.get(prefix);
-    const isAsked = isTodays(prefix, this.#survey.now);
-    if (claim?.whole === true && !this.#survey.listingsTell && !isAsked) {
+    const claim = this.#claimOf(prefix);
+    if (claim !== undefined && !this.#survey.listingsTell && !isTodays(prefix, this.#survey.now)) {
       this.#byRecord(prefix, claim, end, tallies);
       return;
     }
+    const { newest } = this.#survey.records;
     const check = newest === undefined || claim === undefined ? undefined : new ClaimCheck(newest, prefix);
     const other = { end: undefined, tallies: [this.#classes.other], mayAsk: false };
     const told = { end, tallies, mayAsk: false, check };
     const asked = { ...told, mayAsk: true };
-    let index = Math.floor(this.#survey.now / DAY_MS) % this.#stride;
+    const stride = claim === undefined ? this.#strides.unclaimed : this.#strides.claimed;
     for await (const info of this.#reader.list(prefix)) {
-      index += 1;
-      const ofSlice = isAsked && index % this.#stride === 0 ? asked : told;
-      const asking = this.#count(info, roleOf(info.key) === undefined ? other : ofSlice);
+      this.#index += 1;
+      // What is not much is asked for as a whole.
+      const isTurn = this.#reader.asked < MOST_ASKED / 2 || this.#index % stride === 0;
+      const asking = this.#count(info, roleOf(info.key) === undefined ? other : isTurn ? asked : told);
       if (asking !== undefined) await asking;
     }
     if (check?.isSo === false) this.#contradicted(prefix);
+  }
+
+  /** What the record says of a directory to which nothing comes any more. */
+  #claimOf(prefix: string): Claim | undefined {
+    const claim = this.#survey.records.newest?.record.claims.get(prefix);
+    return claim?.whole === true ? claim : undefined;
   }
 
   #byRecord(prefix: string, claim: Claim, end: End | undefined, tallies: readonly LockTally[]): void {
@@ -189,8 +208,8 @@ class ReportRun {
     this.#add(info, protection, place);
     if (seen === undefined) this.#proof.byAge += 1;
     else this.#proof.byStore += 1;
-    if (place.check !== undefined) place.check.add(info, seen?.protection);
-    else if (isShorter(protection, byAge)) this.#contradicted(info.key);
+    place.check?.add(info, seen?.protection);
+    if (isShorter(protection, byAge)) this.#proof.belied += 1;
   }
 
   #add(info: ObjectInfo, protection: Protection, { tallies, end }: Place): void {

@@ -127,6 +127,26 @@ describe.each([{ tells: true }, { tells: false }])('extend, where listings tell 
     expect(remaining).toBeGreaterThan(LOCK.periodMs / 2);
   });
 
+  it.each([
+    ['comes from the future', 400, 'the future'],
+    ['is of another cluster', 0, 'another cluster or time'],
+    ['is under the name of another time', 0.5, 'another cluster or time'],
+    ['is no record', 0, 'its last line is not its digest'],
+  ])('passes over a newer record that %s', async (kind, later, reason) => {
+    const archive = await threeBackups({ tells });
+    await extend(archive);
+    archive.pass(1);
+    const at = new Date(archive.bucket.now.getTime() + later * DAY);
+    const named = kind.includes('another time') ? archive.bucket.now : at;
+    const key = `lock/${named.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z.json`;
+    const systemId = kind.includes('cluster') ? 1n : SYSTEM_ID;
+    const record = formatLockRecord({ systemId, at, by: 'x', segmentBytes: SEGMENT, claims: new Map() });
+    await archive.bucket.put(key, kind.includes('no record') ? 'junk' : record);
+    const { survey, byRecord } = await extend(archive);
+    expect(survey.records.bad).toMatchObject([{ key, reason: expect.stringContaining(reason) as string }]);
+    expect(byRecord.directories).toBeGreaterThan(9);
+  });
+
   it('says what it would do without doing it', async () => {
     const archive = await threeBackups({ tells });
     archive.pass(14);

@@ -96,17 +96,37 @@ describe('the report, where listings do not tell locks', () => {
     expect(classes.wal.objects).toBe(20_001);
     expect(proof.byStore + proof.byRecord + proof.byAge).toBeGreaterThan(20_000);
     expect(proof.byStore).toBeGreaterThan(300);
-    expect(archive.bucket.counts.look).toBeLessThan(1100);
+    expect(archive.bucket.counts.look).toBeLessThan(1600);
     expect(archive.bucket.counts.list).toBeLessThan(300);
   });
 
-  it('says that nothing is locked where nothing is asked to be', async () => {
+  it('asks for everything as long as nothing vouches for it and it is not much', async () => {
+    const { archive } = await archiveOf(false);
+    const { repository, clock } = archive;
+    // The settings say more than what was locked at the time.
+    const rule = { ...LOCK, periodMs: 90 * DAY };
+    const { short, proof } = await lockReport(repository, rule, { signal, jobs: 3, clock });
+    expect(proof).toMatchObject({ byAge: 0, byRecord: 0 });
+    expect(short.count).toBe(4 + 10 + 1);
+  });
+
+  it('says that age is nothing to go by when those asked for belie it', async () => {
+    const { archive } = await archiveOf(false);
+    await archive.putWal(42, 20_000);
+    const { repository, clock } = archive;
+    const rule = { ...LOCK, periodMs: 90 * DAY };
+    const { proof } = await lockReport(repository, rule, { signal, jobs: 3, clock });
+    expect(proof.belied).toBeGreaterThan(500);
+    expect(proof.byAge).toBeGreaterThan(15_000);
+  });
+
+  it('finds nothing short where no locks are asked for', async () => {
     const archive = new LockedArchive({ tells: false });
     await archive.putWal(0, 9);
     await archive.putBackup(4);
     const { repository, clock } = archive;
     const { classes, short } = await lockReport(repository, undefined, { signal, jobs: 2, clock });
-    expect(classes.wal).toMatchObject({ objects: 10, unlocked: 10 });
+    expect(classes.wal).toMatchObject({ objects: 10, modes: new Map([['compliance', 10]]) });
     expect(short.count).toBe(0);
   });
 });
