@@ -17,8 +17,8 @@ import { fileStore } from '../../src/store/file.ts';
 import type { ListEntry, Store } from '../../src/store/store.ts';
 import { ROOT } from '../build.ts';
 import { asAccount, serverUser } from '../server-user.ts';
-import { sampleMemory } from './memory.ts';
-import { LOCKS_TITLE, writeSection } from './results-file.ts';
+import { samplePeak } from './memory.ts';
+import { writeSection } from './results-file.ts';
 
 const DAY_MS = 86_400_000;
 const PAGE = 1000;
@@ -47,7 +47,7 @@ const config = join(place, 'walhold.conf');
 writeFileSync(config, `repo = 'file://${repository}'\nlock_mode = governance\nlock_period = 60d\n`, { mode: 0o644 });
 const rows = [];
 for (const words of [['status'], ['extend'], ['extend'], ['status']]) rows.push(await measure(words));
-await writeSection(values.output, LOCKS_TITLE, await describe(rows));
+await writeSection(values.output, 'locks', `## Locks over a year\n\n${await describe(rows)}`);
 
 interface Measured {
   words: string[];
@@ -68,7 +68,7 @@ async function measure(words: string[]): Promise<Measured> {
     ...asAccount(account),
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const memory = sampleMemory(child.pid ?? 0, 100);
+  const memory = samplePeak(child.pid ?? 0, 100);
   await finished(child);
   return { words, seconds: (performance.now() - begun) / 1000, peakBytes: memory.stop() };
 }

@@ -4,7 +4,7 @@ import { benchOptions } from './options.ts';
 import { pgbackrest } from './pgbackrest.ts';
 import { cp, pgBasebackup } from './plain-tools.ts';
 import { report } from './report.ts';
-import { writeResults } from './results-file.ts';
+import { writeSection } from './results-file.ts';
 import { runRounds, SAMPLED_SEGMENTS } from './rounds.ts';
 import { walhold } from './walhold.ts';
 import { makeWorkload } from './workload.ts';
@@ -33,5 +33,5 @@ for (const enter of ENTRANTS) {
 }
 await workload.cluster.runOk(['sh', '-c', 'tar -c "$1" | cat >/dev/null', 'sh', workload.cluster.dataDir]);
 const table = await runRounds(workload, contenders, options, tell);
-await writeResults(options.output, report(workload, contenders, table, options));
+await writeSection(options.output, 'commands', report(workload, contenders, table, options));
 tell(`written: ${options.output}`);

@@ -2,28 +2,35 @@ import { readFileSync } from 'node:fs';
 import { descendants } from '../../test/support/process-tree.ts';
 
 export interface MemorySampler {
-  /** Ends the sampling; the largest sum seen, in bytes. */
-  stop(): number;
+  /** Ends the sampling; the sums seen, in bytes, the first from before its start was over. Fine to call twice. */
+  stop(): readonly number[];
 }
 
 /**
- * Samples the memory of a process and of all below it: the sum of their proportional set sizes, in which a page that several
- * share counts once. Peaks shorter than the interval can be missed.
+ * Samples the memory of processes: the sum of their proportional set sizes, in which a page that several share counts once.
+ * Peaks shorter than the interval can be missed.
+ *
+ * @param pids those that are to be counted, each time anew.
  */
-export function sampleMemory(pid: number, everyMs: number): MemorySampler {
-  let peak = 0;
+export function sampleMemory(pids: () => readonly number[], everyMs: number): MemorySampler {
+  const sums: number[] = [];
   const sample = (): void => {
-    const sum = [pid, ...descendants(pid)].map(proportionalBytes).reduce((all, one) => all + one, 0);
-    peak = Math.max(peak, sum);
+    sums.push(pids().map(proportionalBytes).reduce((all, one) => all + one, 0)); // prettier-ignore
   };
   sample();
   const timer = setInterval(sample, everyMs);
   return {
     stop: () => {
       clearInterval(timer);
-      return peak;
+      return sums;
     },
   };
+}
+
+/** The most that a process and all below it have at once, until it is asked for: see {@link sampleMemory}. */
+export function samplePeak(pid: number, everyMs: number): { stop(): number } {
+  const sampler = sampleMemory(() => [pid, ...descendants(pid)], everyMs);
+  return { stop: () => Math.max(...sampler.stop()) };
 }
 
 /** PSS of one process; 0 for one that has ended. */

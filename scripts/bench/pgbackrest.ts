@@ -2,11 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Contender, Enter } from './contender.ts';
 
-const PROGRAM = '/usr/bin/pgbackrest';
+/** Where Debian's package puts it. */
+export const PGBACKREST = '/usr/bin/pgbackrest';
 
 /** Debian's package, with the same number of processes, the same compression and small files bundled. */
 export const pgbackrest: Enter = async ({ cluster }): Promise<Contender | undefined> => {
-  const version = spawnSync(PROGRAM, ['version'], { encoding: 'utf8' }).stdout?.trim();
+  const version = spawnSync(PGBACKREST, ['version'], { encoding: 'utf8' }).stdout?.trim();
   if (version === undefined || version === '') return undefined;
   const repository = await cluster.place.folder('pgbackrest');
   const logs = await cluster.place.folder('pgbackrest-log');
@@ -33,7 +34,7 @@ pg1-port=5432
 pg1-user=postgres
 `,
   );
-  const base = [PROGRAM, `--config=${config}`, '--stanza=bench'];
+  const base = [PGBACKREST, `--config=${config}`, '--stanza=bench'];
   await cluster.runOk([...base, 'stanza-create']);
   const { env, dataDir: cwd } = cluster;
   return {

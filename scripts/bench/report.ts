@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import type { Contender, Task } from './contender.ts';
+import { machine } from './machine.ts';
+import { list, table } from './markdown.ts';
 import type { BenchOptions } from './options.ts';
 import type { Results, Table } from './rounds.ts';
 import { spreadOf } from './statistics.ts';
@@ -15,44 +15,42 @@ const TITLES: Readonly<Record<Task, string>> = {
   restore: 'A restore of that backup',
 };
 
-/** The whole of RESULTS.md. */
+/** The section of the single commands. */
 export function report(
   workload: Workload,
   contenders: readonly Contender[],
-  table: Table,
+  results: Table,
   { rounds, scale, segments, note }: BenchOptions,
 ): string {
   const parts = [
-    '# What it costs, beside others',
-    `Written by \`scripts/bench/run\`; do not edit. ${rounds} rounds on the same data in one run; the contenders take turns, and another one begins in each round.`,
-    facts(workload, contenders, scale),
+    '## Single commands',
+    `${rounds} rounds.`,
+    list(facts(workload, contenders, scale)),
     ...(note === '' ? [] : [`Note: ${note}.`]),
-    method(segments),
-    ...[...table].map(([task, results]) => section(TITLES[task], results, contenders)),
+    list(method(segments)),
+    ...[...results].map(([task, ofTask]) => section(TITLES[task], ofTask, contenders)),
   ];
   return `${parts.join('\n\n')}\n`;
 }
 
-function facts({ cluster, dataBytes }: Workload, contenders: readonly Contender[], scale: number): string {
-  const model = cpus()[0]?.model.trim() ?? 'unknown';
-  const versions = contenders.map(({ name, version, setup }) => `- ${name} ${version}: ${setup}`);
+function facts({ cluster, dataBytes }: Workload, contenders: readonly Contender[], scale: number): string[] {
   return [
-    `- machine: ${cpus().length} cores (${model}), ${Math.round(totalmem() / 1024 ** 3)} GB memory, Linux ${kernel()}`,
-    `- cluster: PostgreSQL ${cluster.postgres.major} with page checksums, pgbench at scale ${scale}, ${mib(dataBytes)} MB without \`pg_wal\`, running and idle`,
-    ...versions,
-  ].join('\n');
+    `machine: ${machine()}`,
+    `cluster: PostgreSQL ${cluster.postgres.major} with page checksums, pgbench at scale ${scale}, ${mib(dataBytes)} MB without \`pg_wal\`, running and idle`,
+    ...contenders.map(({ name, version, setup }) => `${name} ${version}: ${setup}`),
+  ];
 }
 
-function method(segments: number): string {
+function method(segments: number): string[] {
   return [
-    '- warm cache: the data were read once before the first round, and nothing is dropped from the cache; everything lies on one disk, and `sync` runs before each measurement',
-    '- seconds: from the start of the command to its end. A push and a fetch are single commands, as the server calls them; ' +
+    'warm cache: the data were read once before the first round, and nothing is dropped from the cache; everything lies on one disk, and `sync` runs before each measurement',
+    'seconds: from the start of the command to its end. A push and a fetch are single commands, as the server calls them; ' +
       `each round counts the mean of ${segments} different segments full of pgbench's transactions`,
-    '- peak memory: the proportional set sizes of the command and all processes below it, added up, ten times a second (push and fetch: a hundred times, ' +
+    'peak memory: the proportional set sizes of the command and all processes below it, added up, ten times a second (push and fetch: a hundred times, ' +
       'on a further segment whose time does not count). What the server uses in addition (for pg_basebackup: the process that reads and sends) is not in it',
-    '- a backup lasts until all WAL that it needs is archived; the tool archives meanwhile by its own command, `cp` and pg_basebackup not at all',
-    '- ratio: the median over that of walhold; above 1 is slower than walhold',
-  ].join('\n');
+    'a backup lasts until all WAL that it needs is archived; the tool archives meanwhile by its own command, `cp` and pg_basebackup not at all',
+    'ratio: the median over that of walhold; above 1 is slower than walhold',
+  ];
 }
 
 function section(title: string, results: ReadonlyMap<string, Results>, contenders: readonly Contender[]): string {
@@ -64,21 +62,15 @@ function section(title: string, results: ReadonlyMap<string, Results>, contender
     const found = results.get(name);
     return found === undefined ? [] : [row(name, found, base, stored)];
   });
-  return [`## ${title}`, '', line(head), line(head.map((_, index) => (index === 0 ? '---' : '---:'))), ...rows].join(
-    '\n',
-  );
+  return [`### ${title}`, '', table(head, rows)].join('\n');
 }
 
-function row(name: string, { seconds, peakBytes, storedBytes }: Results, base: number, stored: boolean): string {
+function row(name: string, { seconds, peakBytes, storedBytes }: Results, base: number, stored: boolean): string[] {
   const { median, min, max } = spreadOf(seconds);
   const peak = spreadOf(peakBytes).max;
   const cells = [name, secondsText(median), secondsText(min), secondsText(max), (median / base).toFixed(2), mib(peak)];
   if (stored) cells.push(storedBytes === undefined ? '' : mib(storedBytes));
-  return line(cells);
-}
-
-function line(cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |`;
+  return cells;
 }
 
 function secondsText(value: number): string {
@@ -87,8 +79,4 @@ function secondsText(value: number): string {
 
 function mib(bytes: number): string {
   return String(Math.round(bytes / MIB));
-}
-
-function kernel(): string {
-  return /^(\d+\.\d+)/.exec(readFileSync('/proc/sys/kernel/osrelease', 'utf8'))?.[1] ?? '?';
 }

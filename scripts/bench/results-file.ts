@@ -1,25 +1,38 @@
 import { readFile, writeFile } from 'node:fs/promises';
 
-/** Sections of RESULTS.md that other programs than the benchmark write: it leaves them in their place at the end. */
-export const LOCKS_TITLE = 'Locks over a year';
+/** The benchmarks in the order of their sections. */
+export const SECTIONS = ['commands', 'drain', 'steady', 'recovery', 'call', 'latency', 'memory', 'locks'] as const;
 
-/** Replaces the file but for the sections of others. */
-export async function writeResults(path: string, text: string): Promise<void> {
-  const kept = sectionOf(await readFile(path, 'utf8').catch(() => ''), LOCKS_TITLE);
-  await writeFile(path, kept === undefined ? text : `${text.trimEnd()}\n\n${kept}`);
+export type SectionName = (typeof SECTIONS)[number];
+
+const HEAD = `# What it costs, beside others
+
+Written by \`scripts/bench/run\`; do not edit. Each benchmark writes its own section; in each run the contenders take turns on the same data, and another one begins in each round.
+`;
+
+/** Replaces a benchmark's section of the file of results, and leaves the others as they are. */
+export async function writeSection(file: string, name: SectionName, text: string): Promise<void> {
+  const before = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return '';
+  });
+  await writeFile(file, withSection(before, name, text));
 }
 
-/** Replaces one section, or adds it. */
-export async function writeSection(path: string, title: string, body: string): Promise<void> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  const section = `## ${title}\n\n${body.trimEnd()}\n`;
-  const old = sectionOf(text, title);
-  await writeFile(path, old === undefined ? `${text.trimEnd()}\n\n${section}` : text.replace(old, () => section));
+/** The whole file with this section in it; what stands outside of sections is not kept. */
+export function withSection(before: string, name: SectionName, text: string): string {
+  const sections = new Map(SECTIONS.map((each) => [each, each === name ? text.trim() : sectionOf(before, each)]));
+  const kept = [...sections].flatMap(([each, content]) =>
+    content === undefined ? [] : [`${startOf(each)}\n\n${content}\n\n${endOf(each)}\n`],
+  );
+  return [HEAD, ...kept].join('\n');
 }
 
-function sectionOf(text: string, title: string): string | undefined {
-  const begin = text.indexOf(`## ${title}\n`);
-  if (begin < 0) return undefined;
-  const end = text.indexOf('\n## ', begin);
-  return text.slice(begin, end < 0 ? undefined : end + 1);
+function sectionOf(file: string, name: SectionName): string | undefined {
+  const start = file.indexOf(startOf(name));
+  const end = file.indexOf(endOf(name));
+  return start < 0 || end < start ? undefined : file.slice(start + startOf(name).length, end).trim();
 }
+
+const startOf = (name: SectionName): string => `<!-- ${name} -->`;
+const endOf = (name: SectionName): string => `<!-- end of ${name} -->`;

@@ -67,8 +67,8 @@ export async function sizeOf(cluster: Cluster, args: readonly string[]): Promise
   return stdout.split('\n').reduce((sum, line) => sum + Number(line.split('\t')[0] ?? 0), 0);
 }
 
-/** pgbench's own transactions until `count` segments are full. */
-async function writeSegments(cluster: Cluster, count: number): Promise<string[]> {
+/** pgbench's own transactions until `count` segments are full, that at hand with them. The WAL must be kept. */
+export async function writeSegments(cluster: Cluster, count: number): Promise<string[]> {
   const current = async (): Promise<string> =>
     await cluster.value<string>('select pg_walfile_name(pg_current_wal_insert_lsn())');
   const first = await current();
@@ -78,12 +78,13 @@ async function writeSegments(cluster: Cluster, count: number): Promise<string[]>
     await cluster.runOk(pgbench(cluster, '-c', '4', '-j', '2', '-T', '10', '-n'), { timeoutMs: 120_000 });
     last = await current();
     const names = (await cluster.walFiles()).filter((name) => /^[0-9A-F]{24}$/.test(name));
-    full = names.filter((name) => name > first && name < last);
+    full = names.filter((name) => name >= first && name < last);
   }
   return full.slice(0, count);
 }
 
-function pgbench(cluster: Cluster, ...args: string[]): string[] {
+/** The words that run pgbench against this cluster. */
+export function pgbench(cluster: Cluster, ...args: string[]): string[] {
   return [join(cluster.postgres.bin, 'pgbench'), '-h', cluster.socketDir, '-p', '5432', '-U', 'postgres', ...args];
 }
 

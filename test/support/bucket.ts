@@ -1,3 +1,4 @@
+import { Agent } from 'node:https';
 import {
   CreateBucketCommand,
   ListBucketsCommand,
@@ -45,7 +46,8 @@ export async function answersRequests(access: S3Access): Promise<true> {
 }
 
 /** A client that may do everything on that server: for preparing, for looking behind the back, and for attacks. */
-export function adminClient({ endpoint, region, accessKey, secretKey }: S3Access): S3Client {
+export function adminClient({ endpoint, region, accessKey, secretKey, ca }: S3Access): S3Client {
   const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
-  return new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1 });
+  const trust = ca === undefined ? {} : { requestHandler: { httpsAgent: new Agent({ ca, keepAlive: true }) } };
+  return new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1, ...trust });
 }

@@ -273,8 +273,15 @@ export class Cluster implements AsyncDisposable {
     process.removeListener('exit', this.#killNow);
     if (this.isRunning) await this.#running().crash('everything');
     await Promise.all([...this.#clients].map(async (client) => await client.end().catch(() => {})));
-    signalAll(processesWith(MARK, this.place.path), 'SIGKILL');
+    await waitFor(() => this.#isAlone(), { what: 'all processes of the server to be gone', deadlineMs: 20_000 });
     if (existsSync(this.place.path)) await this.place[Symbol.asyncDispose]();
+  }
+
+  /** Kills what is left. A process may start another one while it is looked for, and write until it is dead. */
+  #isAlone(): boolean {
+    const left = processesWith(MARK, this.place.path);
+    signalAll(left, 'SIGKILL');
+    return left.length === 0;
   }
 
   #running(): ServerProcess {

@@ -17,6 +17,14 @@ export interface S3Access {
   region: string;
   accessKey: string;
   secretKey: string;
+  /** The authority that has signed its certificate, as PEM, when the endpoint is `https:`. */
+  ca?: string;
+}
+
+/** What a server needs to speak TLS, as PEM. */
+export interface Certificate {
+  certificate: string;
+  key: string;
 }
 
 export interface S3Server extends S3Access, AsyncDisposable {
@@ -78,12 +86,22 @@ export async function startVersitygw(): Promise<S3Server> {
   });
 }
 
-export async function startMinio(): Promise<S3Server> {
-  return await startLocal('minio', async (place, address, access) => ({
-    args: ['server', '--quiet', '--address', address, await place.folder('data')],
-    env: { MINIO_ROOT_USER: access.accessKey, MINIO_ROOT_PASSWORD: access.secretKey, MINIO_BROWSER: 'off' },
-    health: '/minio/health/ready',
-  }));
+/** With a certificate for `localhost`, signed by itself, it speaks TLS. */
+export async function startMinio(tls?: Certificate): Promise<S3Server> {
+  const describe = async (place: Place, address: string, access: S3Access): Promise<HowToStart> => {
+    const certificates = await place.folder('certs');
+    if (tls !== undefined) {
+      await place.file('certs/public.crt', tls.certificate);
+      await place.file('certs/private.key', tls.key);
+    }
+    const options = ['--quiet', '--certs-dir', certificates, '--address', address];
+    return {
+      args: ['server', ...options, await place.folder('data')],
+      env: { MINIO_ROOT_USER: access.accessKey, MINIO_ROOT_PASSWORD: access.secretKey, MINIO_BROWSER: 'off' },
+      health: '/minio/health/ready',
+    };
+  };
+  return await startLocal('minio', describe, tls);
 }
 
 interface HowToStart {
@@ -96,13 +114,16 @@ interface HowToStart {
 async function startLocal(
   kind: S3ServerName,
   describe: (place: Place, address: string, access: S3Access) => Promise<HowToStart>,
+  tls?: Certificate,
 ): Promise<S3Server> {
   const program = serverProgram(kind);
   if (program === undefined) throw new Error(`${kind} is not installed: scripts/test-servers.ts ${kind}`);
   const place = await Place.create(kind, 'current user');
-  const address = `127.0.0.1:${await freePort()}`;
+  const port = await freePort();
+  const address = `127.0.0.1:${port}`;
   const access = {
-    endpoint: `http://${address}`,
+    endpoint: tls === undefined ? `http://${address}` : `https://localhost:${port}`,
+    ...(tls === undefined ? {} : { ca: tls.certificate }),
     region: 'us-east-1',
     accessKey: 'walhold-test',
     secretKey: randomBytes(16).toString('hex'),
@@ -120,6 +141,7 @@ class LocalServer implements S3Server {
   readonly region: string;
   readonly accessKey: string;
   readonly secretKey: string;
+  readonly ca?: string;
   readonly #place: Place;
   readonly #argv: readonly string[];
   readonly #how: HowToStart;
@@ -132,6 +154,7 @@ class LocalServer implements S3Server {
     this.region = access.region;
     this.accessKey = access.accessKey;
     this.secretKey = access.secretKey;
+    if (access.ca !== undefined) this.ca = access.ca;
     this.#place = place;
     this.#argv = argv;
     this.#how = how;
@@ -144,11 +167,14 @@ class LocalServer implements S3Server {
     this.#process = server;
     const probe = async (): Promise<boolean> => {
       if (server.ending !== undefined) throw new GiveUp(`${this.kind} ended with ${server.ending.status}`);
-      const health = await fetch(`${this.endpoint}${this.#how.health}`, { signal: AbortSignal.timeout(1_000) });
-      // MinIO says that it is ready a moment before it takes signed requests.
-      return health.ok && (await answersRequests(this));
+      // MinIO says that it is ready a moment before it takes signed requests. `fetch` takes no authority of ours.
+      return (this.ca !== undefined || (await this.#isHealthy())) && (await answersRequests(this));
     };
     await waitFor(probe, { what: `${this.kind} to answer`, deadlineMs: 30_000 });
+  }
+
+  async #isHealthy(): Promise<boolean> {
+    return (await fetch(`${this.endpoint}${this.#how.health}`, { signal: AbortSignal.timeout(1_000) })).ok;
   }
 
   async makeBucket(name: string, options: BucketOptions = {}): Promise<void> {

@@ -1,0 +1,17 @@
+import type { Archiver } from './archiver.ts';
+import type { Case } from './figures.ts';
+import type { ArchiveOptions } from './options.ts';
+import type { Stores } from './stores.ts';
+import type { Wal } from './wal.ts';
+
+/** What every benchmark works with. */
+export interface Bench {
+  wal: Wal;
+  archivers: readonly Archiver[];
+  stores: Stores;
+  options: ArchiveOptions;
+  tell: (line: string) => void;
+}
+
+/** Measures, and appends its tables to `cases` as soon as there is something in them. */
+export type Benchmark = (bench: Bench, cases: Case[]) => Promise<void>;

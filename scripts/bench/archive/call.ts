@@ -1,0 +1,175 @@
+import { realpathSync } from 'node:fs';
+import { basename } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import type { Cluster } from '../../../test/support/cluster.ts';
+import { waitFor } from '../../../test/support/wait-for.ts';
+import { spreadOf } from '../statistics.ts';
+import type { Archiver } from './archiver.ts';
+import type { Bench } from './bench.ts';
+import { drainInto } from './drain.ts';
+import { newCase, type Case, type Values } from './figures.ts';
+import type { Repository } from './repository.ts';
+import { toRecover, withBacklog } from './servers.ts';
+import { takeTurns } from './turns.ts';
+
+/** Calls that nobody times: they start what runs behind the calls and look what it is like. */
+const WARM_UP = 2;
+
+/** What runs behind the calls gets this long to prepare its answers, before the first call that counts and between two. */
+const HEAD_START_S = 3;
+const PAUSE_S = 0.3;
+
+export const CALL_METHOD: readonly string[] = [
+  "one call with its answer ready, as the server would make it: `sh -c COMMAND` in the data directory, with the server's environment, by one bash that reads its own clock before and after. Right before each, the same bash times `sh -c true`; added: the median of the differences",
+  'the server runs meanwhile and has the same work to do, but its own archiver or startup process is parked in a loop of the shell, so that nobody else takes the answers. A tool that works behind the calls has had the time to do so; of the others this is the whole of their work',
+  'walhold is called through `/bin/sh`, and by other shells that read the same launcher',
+];
+
+const MEASURES = [
+  { key: 'ms', title: 'ms', main: true },
+  { key: 'addedMs', title: 'ms added to `sh -c true`' },
+  { key: 'slowestMs', title: 'slowest' },
+  { key: 'shMs', title: '`sh -c true`, ms' },
+] as const;
+
+/** A contender and the shell that reads its launcher, if that is not the system's. */
+interface Caller {
+  name: string;
+  archiver: Archiver;
+  shell: string;
+}
+
+/** What a single call costs for which everything has been done before. Repositories in folders: the store does not matter. */
+export async function call({ wal, archivers, stores, options, tell }: Bench, cases: Case[]): Promise<void> {
+  const callers = withShells(archivers.filter(({ stores: able }) => able.includes('files')));
+  const names = wal.segments.slice(0, options.calls + WARM_UP);
+  const turns = { rounds: options.rounds, tell };
+
+  const push = newCase('A push whose segment is stored already', 'walhold', MEASURES);
+  cases.push(push);
+  await takeTurns(push, callers, turns, async ({ archiver, shell }) => {
+    const repository = await stores.repository('files');
+    const server = await parked(
+      async (archive) => await withBacklog(wal, names.length, archiver, repository, { archive }),
+    );
+    const values = await pushes(server, repository, names, shell);
+    await repository.remove();
+    return values;
+  });
+
+  const fetch = newCase('A fetch whose segment is there already', 'walhold', MEASURES);
+  cases.push(fetch);
+  await takeTurns(fetch, callers, turns, async ({ archiver, shell }) => {
+    const repository = await stores.repository('files');
+    await drainInto(wal, names.length, archiver, repository);
+    const server = await parked(async (restore) => await toRecover(wal, archiver, repository, { restore }));
+    const values = await fetches(server, names, shell);
+    await repository.remove();
+    return values;
+  });
+}
+
+/** A stopped server whose own command waits for ever, and what it would be. */
+interface Parked {
+  cluster: Cluster;
+  command: string;
+}
+
+async function parked(make: (park: (command: string) => string) => Promise<Cluster>): Promise<Parked> {
+  // prettier-ignore
+  let command = '';
+  const cluster = await make((own) => {
+    command = own;
+    return 'while :; do sleep 1; done';
+  });
+  return { cluster, command };
+}
+
+async function pushes(
+  { cluster, command }: Parked,
+  repository: Repository,
+  names: readonly string[],
+  shell: string,
+): Promise<Values> {
+  // prettier-ignore
+  await using server = cluster;
+  await server.start();
+  const commands = names.map((name) => filled(command, name, `pg_wal/${name}`, shell));
+  await warmUp(server, commands);
+  const ahead = new Set(names);
+  // Those that work call by call store the rest in their calls.
+  await waitFor(async () => (await repository.stored(ahead)).names === names.length, { what: 'all to be stored', deadlineMs: HEAD_START_S * 1000 }).catch(() => {}); // prettier-ignore
+  return await timed(server, commands.slice(WARM_UP));
+}
+
+async function fetches({ cluster, command }: Parked, names: readonly string[], shell: string): Promise<Values> {
+  await using server = cluster;
+  await server.start({ until: 'nothing' });
+  await waitFor(async () => (await server.logText()).includes('starting archive recovery'), { what: 'the recovery to begin' }); // prettier-ignore
+  const commands = names.map((name) => filled(command, name, 'pg_wal/RECOVERYXLOG', shell));
+  await warmUp(server, commands);
+  return await timed(server, commands.slice(WARM_UP));
+}
+
+async function warmUp(server: Cluster, commands: readonly string[]): Promise<void> {
+  for (const command of commands.slice(0, WARM_UP)) {
+    await server.runOk(['sh', '-c', command], { cwd: server.dataDir });
+  }
+}
+
+// Prints, for each line of its input: the command's status, and the microseconds before and after `sh -c true` and after the command.
+const TIMER = `
+sleep ${HEAD_START_S}
+while IFS= read -r command; do
+  sleep ${PAUSE_S}
+  a=\${EPOCHREALTIME/[.,]/}
+  sh -c true
+  b=\${EPOCHREALTIME/[.,]/}
+  sh -c "$command" </dev/null
+  status=$?
+  c=\${EPOCHREALTIME/[.,]/}
+  echo "$status $a $b $c"
+done`;
+
+async function timed(server: Cluster, commands: readonly string[]): Promise<Values> {
+  const { stdout, stderr } = await server.runOk(['bash', '-c', TIMER], {
+    cwd: server.dataDir,
+    input: `${commands.join('\n')}\n`,
+    timeoutMs: commands.length * 5_000 + 60_000,
+  });
+  const calls = stdout.trim().split('\n').map((line) => {
+    const [status = 1, a = 0, b = 0, c = 0] = line.split(' ').map(Number);
+    if (status !== 0) throw new Error(`a call ended with ${status}: ${stderr}`);
+    return { sh: (b - a) / 1000, ms: (c - b) / 1000 };
+  }); // prettier-ignore
+  if (calls.length !== commands.length) throw new Error(`${calls.length} of ${commands.length} calls were made`);
+  const { median, max } = spreadOf(calls.map(({ ms }) => ms));
+  return {
+    ms: median,
+    addedMs: spreadOf(calls.map(({ ms, sh }) => ms - sh)).median,
+    slowestMs: max,
+    shMs: spreadOf(calls.map(({ sh }) => sh)).median,
+  };
+}
+
+/** As the server replaces its placeholders. The launchers are scripts, which any shell can be told to read. */
+function filled(command: string, name: string, path: string, shell: string): string {
+  const values: Readonly<Record<string, string>> = { '%p': path, '%f': name, '%%': '%' };
+  const text = command.replaceAll(/%[pf%]/g, (found) => values[found] ?? found);
+  return shell === '' ? text : `${shell} ${text}`;
+}
+
+/** walhold once more for each further shell of this machine. */
+function withShells(archivers: readonly Archiver[]): Caller[] {
+  const system = basename(realpathSync('/bin/sh'));
+  const others = ['dash', 'bash', 'busybox sh'].filter((shell) => !shell.startsWith(system) && works(shell));
+  return archivers.flatMap((archiver) => {
+    const shells = archiver.name === 'walhold' ? ['', ...others] : [''];
+    return shells.map((shell) => ({ name: shell === '' ? archiver.name : `walhold by ${shell}`, archiver, shell }));
+  });
+}
+
+function works(shell: string): boolean {
+  const [program = '', ...words] = shell.split(' ');
+  return spawnSync(program, [...words, '-c', 'exit 0']).status === 0;
+}

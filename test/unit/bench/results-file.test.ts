@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { withSection } from '../../../scripts/bench/results-file.ts';
+
+test('a section is replaced and the others stay', () => {
+  const first = withSection(withSection('', 'drain', '## A backlog\n\nold'), 'call', '## A call');
+  const second = withSection(first, 'drain', '## A backlog\n\nnew\n');
+  expect(second).toBe(first.replace('old', 'new'));
+  expect(second).toContain('## A call');
+});
+
+test('sections stand in their own order, whichever was written first', () => {
+  const file = withSection(withSection('', 'memory', '## Memory'), 'commands', '## Single commands');
+  expect(file.indexOf('## Single commands')).toBeLessThan(file.indexOf('## Memory'));
+});
+
+test('writing the same section twice changes nothing', () => {
+  const once = withSection('', 'steady', '## Load');
+  expect(withSection(once, 'steady', '## Load')).toBe(once);
+});
