@@ -83,12 +83,15 @@ export async function doneAt(cluster: Cluster, segment: string): Promise<number>
   return (await stat(join(cluster.dataDir, 'pg_wal', 'archive_status', `${segment}.done`))).ctimeMs;
 }
 
-export async function waitUntilDrained(cluster: Cluster, deadlineMs: number): Promise<void> {
-  const probe = async (): Promise<boolean> => {
-    if ((await readyFiles(cluster)).length === 0) return true;
-    const log = await cluster.logText();
-    if (/failed too many times/.test(log)) throw new GiveUp(`archiving fails\n${log.slice(-2000)}`);
-    return false;
-  };
+async function waitUntilDrained(cluster: Cluster, deadlineMs: number): Promise<void> {
+  const probe = async (): Promise<boolean> => await isDrained(cluster);
   await waitFor(probe, { what: 'the backlog to be archived', deadlineMs, everyMs: 100 });
+}
+
+/** @throws GiveUp when the server has given up for a minute, after three failures in a row. */
+export async function isDrained(cluster: Cluster): Promise<boolean> {
+  if ((await readyFiles(cluster)).length === 0) return true;
+  const log = await cluster.logText();
+  if (/failed too many times/.test(log)) throw new GiveUp(`archiving fails\n${log.slice(-2000)}`);
+  return false;
 }

@@ -19,14 +19,22 @@ export function sectionText({ title, rounds, machine, note, tools, method, cases
   return parts.join('\n\n');
 }
 
-/** The same for programs: every single value. */
+/** The same for programs: of each measure the values of all rounds. */
 export function sectionJson(section: Section): string {
-  const cases = section.cases.map(({ rows, missing, ...rest }) => ({
-    ...rest,
-    rows: Object.fromEntries(rows),
-    missing: Object.fromEntries(missing),
-  }));
-  return `${JSON.stringify({ ...section, cases }, undefined, 1)}\n`;
+  const cases = section.cases.map(({ rows, missing, measures, ...rest }) => {
+    const byMeasure = [...rows].map(([name, values]) => [name, columns(measures, values)] as const);
+    return { ...rest, measures, rows: Object.fromEntries(byMeasure), missing: Object.fromEntries(missing) };
+  });
+  const text = JSON.stringify({ ...section, cases }, undefined, 1);
+  const inOneLine = text.replaceAll(/\[[-+\d.e,\s]+\]/g, (numbers) =>
+    numbers.replaceAll(/\s/g, '').replaceAll(',', ', '),
+  );
+  return `${inOneLine}\n`;
+}
+
+function columns(measures: readonly Measure[], values: readonly Values[]): Record<string, number[]> {
+  const column = (key: string): number[] => values.map((each) => Number((each[key] ?? Number.NaN).toPrecision(6)));
+  return Object.fromEntries(measures.map(({ key }) => [key, column(key)]));
 }
 
 function caseText({ title, measures, base, rows, missing }: Case): string {

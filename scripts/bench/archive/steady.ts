@@ -2,22 +2,21 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cluster } from '../../../test/support/cluster.ts';
 import { readyFiles } from '../../../test/support/archiving.ts';
+import { waitFor } from '../../../test/support/wait-for.ts';
 import { NO_ARCHIVING, pgbench } from '../workload.ts';
 import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
-import { doneAt, waitUntilDrained } from './drain.ts';
+import { doneAt, isDrained } from './drain.ts';
 import { newCase, type Case, type Values } from './figures.ts';
 import { withTables } from './servers.ts';
 import { spreadOf } from '../statistics.ts';
 import { takeTurns, whoCan } from './turns.ts';
 
-const NOTHING = NO_ARCHIVING;
-
 /** What a backlog that is left over may take; of what is still not stored then, the lag counts as it is by then. */
-const DRAIN_DEADLINE_MS = 300_000;
+const PATIENCE_MS = 300_000;
 
 export const STEADY_METHOD: readonly string[] = [
-  `steady load: \`pgbench -c 4 -j 2\` runs against a server with PostgreSQL's own durability (fsync, synchronous_commit) on the same two cores. Every trial begins from the same copy of the data. The row of \`${NOTHING}\` is a server whose archive_command is just that`,
+  `steady load: \`pgbench -c 4 -j 2\` runs against a server with PostgreSQL's own durability (fsync, synchronous_commit) on the same cores. Every trial begins from the same copy of the data. The row of \`${NO_ARCHIVING}\` is a server whose archive_command is just that`,
   'lag: from the moment when a segment is marked as ready to the moment when it is marked as done, by the times of the file system; its median and the longest of a trial. What pgbench has left behind is waited for and counts too',
 ];
 
@@ -31,17 +30,17 @@ const MEASURES = [
 
 /** Archives by doing nothing. */
 const nothing: Archiver = {
-  name: NOTHING,
+  name: NO_ARCHIVING,
   version: '',
   setup: 'nothing is archived',
   stores: ['files', 'S3'],
-  connect: async () => ({ archiveCommand: NOTHING, restoreCommand: '', env: {} }),
+  connect: async () => ({ archiveCommand: NO_ARCHIVING, restoreCommand: '', env: {} }),
 };
 
 /** What archiving costs those who use the server meanwhile, and how far it is behind. */
 export async function steady({ wal, archivers, stores, options, tell }: Bench, cases: Case[]): Promise<void> {
   for (const kind of stores.kinds) {
-    const one = newCase(`Steady load for ${options.seconds} s, to ${kind}`, NOTHING, MEASURES);
+    const one = newCase(`Steady load for ${options.seconds} s, to ${kind}`, NO_ARCHIVING, MEASURES);
     cases.push(one);
     const contenders = [...whoCan(one, archivers, kind), nothing];
     await takeTurns(one, contenders, { rounds: options.rounds, tell }, async (archiver) => {
@@ -61,10 +60,9 @@ async function underLoad(cluster: Cluster, seconds: number): Promise<Values> {
   const tps = Number(/^tps = ([\d.]+)/m.exec(stdout)?.[1]);
   if (Number.isNaN(tps)) throw new Error(`pgbench tells no tps:\n${stdout}`);
   const backlog = (await readyFiles(cluster)).length;
-  await waitUntilDrained(cluster, DRAIN_DEADLINE_MS).catch((error: unknown) => {
-    if (error instanceof Error && /in vain/.test(error.message)) return;
-    throw error;
-  });
+  const end = performance.now() + PATIENCE_MS;
+  const over = async (): Promise<boolean> => (await isDrained(cluster)) || performance.now() > end;
+  await waitFor(over, { what: 'the rest to be archived', deadlineMs: 2 * PATIENCE_MS, everyMs: 100 });
   const lags = await lagsOf(cluster);
   if (lags.length === 0) return { tps, segments: 0, backlog };
   const { median, max } = spreadOf(lags);
