@@ -67,15 +67,19 @@ export async function sizeOf(cluster: Cluster, args: readonly string[]): Promise
   return stdout.split('\n').reduce((sum, line) => sum + Number(line.split('\t')[0] ?? 0), 0);
 }
 
-/** pgbench's own transactions until `count` segments are full, that at hand with them. The WAL must be kept. */
-export async function writeSegments(cluster: Cluster, count: number): Promise<string[]> {
+/** pgbench's own transactions until `count` segments are full, that at hand with them. The WAL must be kept; `options` are pgbench's. */
+export async function writeSegments(
+  cluster: Cluster,
+  count: number,
+  options: readonly string[] = [],
+): Promise<string[]> {
   const current = async (): Promise<string> =>
     await cluster.value<string>('select pg_walfile_name(pg_current_wal_insert_lsn())');
   const first = await current();
   let last = first;
   let full: string[] = [];
   while (full.length < count) {
-    await cluster.runOk(pgbench(cluster, '-c', '4', '-j', '2', '-T', '10', '-n'), { timeoutMs: 120_000 });
+    await cluster.runOk(pgbench(cluster, '-c', '4', '-j', '2', '-T', '10', '-n', ...options), { timeoutMs: 120_000 });
     last = await current();
     const names = (await cluster.walFiles()).filter((name) => /^[0-9A-F]{24}$/.test(name));
     full = names.filter((name) => name >= first && name < last);

@@ -6,13 +6,15 @@ import type { Repository } from './repository.ts';
 const ARCHIVE = '/usr/bin/barman-cloud-wal-archive';
 const RESTORE = '/usr/bin/barman-cloud-wal-restore';
 
+// Some packages of it can be loaded, and fail at the first byte.
+const TRY_SNAPPY = 'import snappy; snappy.StreamCompressor().add_chunk(b"wal")';
+
 /** barman's tools for buckets. They know no zstd and no other process than the one called; snappy is the fastest that they have. */
 export const barmanCloud: Enter = async () => {
   const name = 'barman-cloud';
   const version = spawnSync(ARCHIVE, ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? '';
   if (version === '') return { name, missing: 'it is not installed' };
-  const hasSnappy = spawnSync('/usr/bin/python3', ['-c', 'import snappy']).status === 0;
-  const compression = hasSnappy ? '--snappy' : '--gzip';
+  const compression = spawnSync('/usr/bin/python3', ['-c', TRY_SNAPPY]).status === 0 ? '--snappy' : '--gzip';
   return {
     name,
     version: version.split(' ').at(-1) ?? '?',

@@ -11,6 +11,9 @@ import { withBacklog, type Around } from './servers.ts';
 import { takeTurns, whoCan } from './turns.ts';
 import type { Wal } from './wal.ts';
 
+const ARCHIVER_STARTED = `
+  select extract(epoch from backend_start)::float8 from pg_stat_activity where backend_type = 'archiver'`;
+
 /** Longer than the slowest tool takes for a segment over the longest line. */
 const MS_PER_SEGMENT = 5_000;
 
@@ -68,9 +71,7 @@ export async function drainServer(
   repository: Repository,
 ): Promise<Drained> {
   await cluster.start();
-  const started = await cluster.value<number>(
-    `select extract(epoch from backend_start)::float8 from pg_stat_activity where backend_type = 'archiver'`,
-  );
+  const started = await waitFor(async () => await cluster.value<number>(ARCHIVER_STARTED), { what: 'the archiver' });
   await waitUntilDrained(cluster, names.length * MS_PER_SEGMENT + 60_000);
   const ends = await Promise.all(names.map(async (name) => await doneAt(cluster, name)));
   const { names: found, bytes } = await repository.stored(new Set(names));

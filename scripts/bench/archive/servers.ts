@@ -10,6 +10,7 @@ import { MEASURED_MAJOR, type Wal } from './wal.ts';
 /** How a server is set up in all trials: what it would be in production, and nothing it archived goes away. */
 const SETTINGS: Settings = {
   fsync: true,
+  full_page_writes: true,
   synchronous_commit: 'on',
   shared_buffers: '256MB',
   max_wal_size: '1GB',

@@ -29,14 +29,16 @@ export interface WalOptions {
 
 const SETTINGS = {
   shared_buffers: '256MB',
-  // Checkpoints come as PostgreSQL's own defaults make them, so the share of full pages in the WAL is an ordinary one.
-  max_wal_size: '1GB',
-  synchronous_commit: 'off',
+  max_wal_size: '4GB',
+  checkpoint_timeout: '1h',
   wal_keep_size: '64GB',
   archive_mode: 'on',
   archive_command: NO_ARCHIVING,
   log_checkpoints: false,
 };
+
+// Pages are easy to compress, and would come in bursts: without them one segment is like the other, and hard.
+const WHILE_WRITING = { full_page_writes: false, synchronous_commit: 'off' };
 
 /** Writes the WAL by pgbench's own transactions, or takes what an earlier run has kept. */
 export async function makeWal(options: WalOptions, tell: (line: string) => void): Promise<Wal> {
@@ -78,8 +80,10 @@ async function fill(path: string, { scale, segments: count }: WalOptions): Promi
   const first = await nextSegment(cluster);
   await forgetWalBefore(cluster, first);
   await cluster.runOk(['cp', '-a', cluster.dataDir, join(path, 'before')]);
+  await cluster.configure(WHILE_WRITING);
   await cluster.start();
-  const segments = await writeSegments(cluster, count);
+  const script = await cluster.place.file('transactions.sql', transactions(10));
+  const segments = await writeSegments(cluster, count, ['-M', 'prepared', '-s', String(scale), '-f', script]);
   if (segments[0] !== first) throw new Error(`the WAL begins with ${segments[0]}, not ${first}`);
   for (const name of ['accounts', 'branches', 'history', 'tellers']) await cluster.query(`drop table pgbench_${name}`);
   await cluster.query('checkpoint');
@@ -89,6 +93,23 @@ async function fill(path: string, { scale, segments: count }: WalOptions): Promi
   await forgetWalBefore(cluster, await nextSegment(cluster));
   await rename(cluster.dataDir, join(path, 'after'));
   await writeFile(join(path, 'segments.json'), JSON.stringify(segments));
+}
+
+/** pgbench's own transaction, so many times without waiting for the answers in between: the same WAL, in less time. */
+function transactions(times: number): string {
+  const one = `
+\\set aid random(1, 100000 * :scale)
+\\set bid random(1, 1 * :scale)
+\\set tid random(1, 10 * :scale)
+\\set delta random(-5000, 5000)
+begin;
+update pgbench_accounts set abalance = abalance + :delta where aid = :aid;
+select abalance from pgbench_accounts where aid = :aid;
+update pgbench_tellers set tbalance = tbalance + :delta where tid = :tid;
+update pgbench_branches set bbalance = bbalance + :delta where bid = :bid;
+insert into pgbench_history (tid, bid, aid, delta, mtime) values (:tid, :bid, :aid, :delta, current_timestamp);
+end;`;
+  return `\\startpipeline${one.repeat(times)}\n\\endpipeline\n`;
 }
 
 /** The segment in which a stopped server goes on. */
