@@ -6,11 +6,11 @@ import type { Cluster } from '../../../test/support/cluster.ts';
 import { spreadOf } from '../statistics.ts';
 import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
-import { drainInto } from './drain.ts';
 import { newCase, type Case, type Values } from './figures.ts';
+import { fillAll } from './recovery.ts';
 import type { Repository } from './repository.ts';
 import { toRecover, withBacklog } from './servers.ts';
-import { takeTurns } from './turns.ts';
+import { takeTurns, whoCan } from './turns.ts';
 
 /** Calls that nobody times: they start what runs behind the calls and look what it is like. */
 const WARM_UP = 2;
@@ -40,32 +40,43 @@ interface Caller {
 }
 
 /** What a single call costs for which everything has been done before. Repositories in folders: the store does not matter. */
-export async function call({ wal, archivers, stores, options, tell }: Bench, cases: Case[]): Promise<void> {
-  const callers = withShells(archivers.filter(({ stores: able }) => able.includes('files')));
-  const names = wal.segments.slice(0, options.calls + WARM_UP);
-  const turns = { rounds: options.rounds, tell };
+export async function call(bench: Bench, cases: Case[]): Promise<void> {
+  const names = bench.wal.segments.slice(0, bench.options.calls + WARM_UP);
+  await callToPush(bench, cases, names);
+  await callToFetch(bench, cases, names);
+}
 
-  const push = newCase('A push whose segment is stored already', 'walhold', MEASURES);
-  cases.push(push);
-  await takeTurns(push, callers, turns, async ({ archiver, shell }) => {
+async function callToPush(
+  { wal, archivers, stores, options, tell }: Bench,
+  cases: Case[],
+  names: readonly string[],
+): Promise<void> {
+  // prettier-ignore
+  const one = newCase('A push whose segment is stored already', 'walhold', MEASURES);
+  cases.push(one);
+  const callers = withShells(whoCan(one, archivers, 'files'));
+  await takeTurns(one, callers, { rounds: options.rounds, tell }, async ({ archiver, shell }) => {
     const repository = await stores.repository('files');
-    const server = await parked(
-      async (archive) => await withBacklog(wal, names.length, archiver, repository, { archive }),
-    );
+    const { length } = names;
+    const server = await parked(async (archive) => await withBacklog(wal, length, archiver, repository, { archive }));
     const values = await pushes(server, repository, names, shell);
     await repository.remove();
     return values;
   });
+}
 
-  const fetch = newCase('A fetch whose segment is there already', 'walhold', MEASURES);
-  cases.push(fetch);
-  await takeTurns(fetch, callers, turns, async ({ archiver, shell }) => {
-    const repository = await stores.repository('files');
-    await drainInto(wal, names.length, archiver, repository);
+async function callToFetch(bench: Bench, cases: Case[], names: readonly string[]): Promise<void> {
+  const { wal, archivers, options, tell } = bench;
+  const one = newCase('A fetch whose segment is there already', 'walhold', MEASURES);
+  cases.push(one);
+  await using filled = await fillAll(bench, one, whoCan(one, archivers, 'files'), 'files', names.length);
+  const repositories = new Map(filled.all.map(({ archiver, repository }) => [archiver, repository]));
+  const callers = withShells([...repositories.keys()]);
+  await takeTurns(one, callers, { rounds: options.rounds, tell }, async ({ archiver, shell }) => {
+    const repository = repositories.get(archiver);
+    if (repository === undefined) throw new Error('its repository was not filled');
     const server = await parked(async (restore) => await toRecover(wal, archiver, repository, { restore }));
-    const values = await fetches(server, names, shell);
-    await repository.remove();
-    return values;
+    return await fetches(server, names, shell);
   });
 }
 

@@ -45,7 +45,7 @@ export function archiveOptions(words: readonly string[]): ArchiveOptions {
       backlogs: text('60,500'),
       replay: text('200'),
       seconds: text('60'),
-      calls: text('60'),
+      calls: text('30'),
       latencies: text('20,80'),
       stores: text('files,S3'),
       only: text(''),

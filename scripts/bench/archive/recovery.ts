@@ -5,7 +5,7 @@ import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
 import { drainInto } from './drain.ts';
 import { newCase, type Case, type Measure, type Values } from './figures.ts';
-import type { Repository } from './repository.ts';
+import type { Repository, StoreKind } from './repository.ts';
 import { recoveryOf, type Recovery } from './restore-waits.ts';
 import { toRecover, type Around } from './servers.ts';
 import { fallOut, takeTurns, whoCan } from './turns.ts';
@@ -30,7 +30,7 @@ export async function recovery(bench: Bench, cases: Case[]): Promise<void> {
   for (const kind of stores.kinds) {
     const one = newCase(`Recovery of ${options.replay} segments, from ${kind}`, 'walhold', RECOVERY_MEASURES);
     cases.push(one);
-    await using filled = await fillAll(bench, one, whoCan(one, archivers, kind), async () => await stores.repository(kind)); // prettier-ignore
+    await using filled = await fillAll(bench, one, whoCan(one, archivers, kind), kind, options.replay);
     await takeTurns(one, filled.all, { rounds: options.rounds, tell }, async ({ archiver, repository }) => {
       return await recoverFrom(bench.wal, options.replay, archiver, repository);
     });
@@ -44,21 +44,22 @@ export interface Filled {
   repository: Repository;
 }
 
-/** Fills a repository for each contender; one that fails falls out of the case. The repositories go with the result. */
+/** Fills a repository for each contender with the first `count` segments; one that fails falls out of the case. The repositories go with the result. */
 export async function fillAll(
-  { wal, options, tell }: Bench,
+  { wal, stores, tell }: Bench,
   one: Case,
   archivers: readonly Archiver[],
-  newRepository: () => Promise<Repository>,
+  kind: StoreKind,
+  count: number,
 ): Promise<AsyncDisposable & { all: Filled[] }> {
   const all: Filled[] = [];
   for (const archiver of archivers) {
     const { name } = archiver;
-    const repository = await newRepository();
+    const repository = await stores.repository(kind);
     tell(`${one.title}: ${name} fills its repository`);
     all.push({ name, archiver, repository });
     try {
-      await drainInto(wal, options.replay, archiver, repository);
+      await drainInto(wal, count, archiver, repository);
     } catch (error) {
       fallOut(one, name, error, tell);
     }
