@@ -17,7 +17,7 @@ import { fileStore } from '../../src/store/file.ts';
 import type { ListEntry, Store } from '../../src/store/store.ts';
 import { ROOT } from '../build.ts';
 import { asAccount, serverUser } from '../server-user.ts';
-import { samplePeak } from './memory.ts';
+import { sampleMemory } from './memory.ts';
 import { writeSection } from './results-file.ts';
 
 const DAY_MS = 86_400_000;
@@ -68,7 +68,7 @@ async function measure(words: string[]): Promise<Measured> {
     ...asAccount(account),
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const memory = samplePeak(child.pid ?? 0, 100);
+  const memory = sampleMemory(child.pid ?? 0, 100);
   await finished(child);
   return { words, seconds: (performance.now() - begun) / 1000, peakBytes: memory.stop() };
 }

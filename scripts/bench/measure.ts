@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { asAccount, type Account } from '../server-user.ts';
-import { samplePeak } from './memory.ts';
+import { sampleMemory } from './memory.ts';
 
 /** One command to measure. */
 export interface Trial {
@@ -11,7 +11,7 @@ export interface Trial {
 
 export interface Measurement {
   seconds: number;
-  /** The most that it and all below it had at once, see {@link samplePeak}; `undefined` if it was not asked for. */
+  /** The most that it and all below it had at once, see {@link sampleMemory}; `undefined` if it was not asked for. */
   peakBytes: number | undefined;
 }
 
@@ -31,7 +31,7 @@ export async function measure(account: Account, trial: Trial, sampleEveryMs: num
   const printed: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => printed.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => printed.push(chunk));
-  const memory = sampleEveryMs > 0 && child.pid !== undefined ? samplePeak(child.pid, sampleEveryMs) : undefined;
+  const memory = sampleEveryMs > 0 && child.pid !== undefined ? sampleMemory(child.pid, sampleEveryMs) : undefined;
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   const status = await new Promise<number | string | null>((resolve, reject) => {
     child.once('error', reject);

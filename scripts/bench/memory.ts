@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { descendants } from '../../test/support/process-tree.ts';
 
-export interface MemorySampler {
+export interface SumSampler {
   /** Ends the sampling; the sums seen, in bytes, the first from before its start was over. Fine to call twice. */
   stop(): readonly number[];
 }
@@ -12,7 +12,7 @@ export interface MemorySampler {
  *
  * @param pids those that are to be counted, each time anew.
  */
-export function sampleMemory(pids: () => readonly number[], everyMs: number): MemorySampler {
+export function sampleSums(pids: () => readonly number[], everyMs: number): SumSampler {
   const sums: number[] = [];
   const sample = (): void => {
     sums.push(pids().map(proportionalBytes).reduce((all, one) => all + one, 0)); // prettier-ignore
@@ -27,9 +27,9 @@ export function sampleMemory(pids: () => readonly number[], everyMs: number): Me
   };
 }
 
-/** The most that a process and all below it have at once, until it is asked for: see {@link sampleMemory}. */
-export function samplePeak(pid: number, everyMs: number): { stop(): number } {
-  const sampler = sampleMemory(() => [pid, ...descendants(pid)], everyMs);
+/** The most that a process and all below it have at once, until it is asked for: see {@link sampleSums}. */
+export function sampleMemory(pid: number, everyMs: number): { stop(): number } {
+  const sampler = sampleSums(() => [pid, ...descendants(pid)], everyMs);
   return { stop: () => Math.max(...sampler.stop()) };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { processesWith } from '../../../test/support/process-tree.ts';
-import { sampleMemory } from '../memory.ts';
+import { sampleSums } from '../memory.ts';
 import { spreadOf } from '../statistics.ts';
 import type { Bench } from './bench.ts';
 import { drainServer } from './drain.ts';
@@ -59,7 +59,7 @@ export async function memory({ wal, archivers, stores, options, tell }: Bench, c
 const marked = (): number[] => processesWith(MARK, '1');
 
 async function peakOf(work: () => Promise<unknown>): Promise<number> {
-  const sampler = sampleMemory(marked, EVERY_MS);
+  const sampler = sampleSums(marked, EVERY_MS);
   try {
     await work();
   } finally {
@@ -69,7 +69,7 @@ async function peakOf(work: () => Promise<unknown>): Promise<number> {
 }
 
 async function idle(): Promise<number> {
-  const sampler = sampleMemory(marked, EVERY_MS);
+  const sampler = sampleSums(marked, EVERY_MS);
   await delay(IDLE_MS);
   return spreadOf(sampler.stop()).median / MIB;
 }
