@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isRoot } from '../../scripts/server-user.ts';
@@ -9,7 +9,7 @@ import { FakeS3 } from '../support/fake-s3.ts';
 import { hangs, drops } from '../support/fake-s3-faults.ts';
 import { built } from '../support/hook.ts';
 import { callHook } from '../support/hook-call.ts';
-import { nameOf } from '../support/made-segments.ts';
+import { nameOf, segmentBytes } from '../support/made-segments.ts';
 import { Place } from '../support/place.ts';
 import { controlFile, PretendCluster } from '../support/pretend-cluster.ts';
 import { isAlive } from '../support/process-tree.ts';
@@ -358,6 +358,112 @@ describe('while the store is down', () => {
       expect(await call(5)).toMatchObject({ status: 0, stderr: '' });
     },
   );
+});
+
+describe('in recovery a worker', () => {
+  const TARGET = 'pg_wal/RECOVERYXLOG';
+  const NO_PROGRAM = { env: { NODE_OPTIONS: '--no-such-option' } };
+
+  beforeEach(async () => {
+    for (const segno of [4, 5, 6, 7, 8]) {
+      await cluster.putSegment(segno);
+      expect(await push(segno, ['--push-ahead', '0'])).toMatchObject({ status: 0 });
+      await unlink(join(cluster.path, walPath(segno)));
+    }
+    await cluster.put('recovery.signal', '');
+  });
+
+  const fetch = async (segno: number, words: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> => {
+    const argv = ['--repo', `file://${repository}`, '--gap-grace', '0', ...words, nameOf(segno), TARGET];
+    return await callHook('walhold-fetch', cluster, argv, options);
+  };
+  const isInPlace = async (segno: number): Promise<boolean> => {
+    const bytes = await readFile(join(cluster.path, TARGET));
+    await unlink(join(cluster.path, TARGET));
+    return bytes.equals(segmentBytes(segno));
+  };
+  /** The segments that are here. */
+  const fetched = (): string[] => {
+    const folder = readdirSync(spool()).find((name) => name.startsWith('fetch-'));
+    const names = folder === undefined ? [] : readdirSync(join(spool(), folder));
+    return names.filter((name) => /^[0-9A-F]{24}$/.test(name)).toSorted();
+  };
+  const startFetching = async (words: readonly string[] = []): Promise<void> => {
+    expect(await fetch(4, words)).toMatchObject({ status: 0, stderr: '', heldOpen: false });
+    expect(await isInPlace(4)).toBe(true);
+    await waitFor(() => existsSync(join(spool(), 'fetch')), { what: 'the worker to serve', deadlineMs: 15_000 });
+  };
+
+  it('brings what is asked for next, and leaves the end of WAL to the call', async () => {
+    await startFetching();
+    await waitFor(() => fetched().length === 4, { what: 'four segments', deadlineMs: 15_000 });
+    for (const segno of [5, 6, 7, 8]) {
+      expect(await fetch(segno, [], NO_PROGRAM)).toMatchObject({ status: 0, stderr: '' });
+      expect(await isInPlace(segno)).toBe(true);
+    }
+    expect(await fetch(9)).toMatchObject({ status: 1, stderr: '' });
+  });
+
+  it('keeps no more ready than fetch_ahead', async () => {
+    await startFetching(['--fetch-ahead', '2MB']);
+    await waitFor(() => fetched().length === 2, { what: 'two segments', deadlineMs: 15_000 });
+    expect(await fetch(5, ['--fetch-ahead', '2MB'], NO_PROGRAM)).toMatchObject({ status: 0 });
+    await waitFor(() => fetched().includes(nameOf(7)), { what: 'the next one' });
+    expect(fetched()).toEqual([nameOf(6), nameOf(7)]);
+  });
+
+  it.each([['fetch_ahead'], ['worker_idle']])('is not started with %s = 0', async (setting) => {
+    expect(await fetch(4, [`--${setting.replace('_', '-')}`, '0'])).toMatchObject({ status: 0, stderr: '' });
+    expect(workers()).toEqual([]);
+  });
+
+  it('brings nothing beyond a hole, which the call finds', async () => {
+    await rm(join(repository, `wal/00000001/0000000100000000/${nameOf(6)}.zst`), { force: true });
+    await startFetching();
+    await waitFor(() => fetched().length === 1, { what: 'one segment', deadlineMs: 15_000 });
+    expect(await fetch(5, [], NO_PROGRAM)).toMatchObject({ status: 0 });
+    const result = await fetch(6);
+    expect(result.status).toBe(200);
+    expect(result.stderr).toContain(`error: ${nameOf(6)} is missing in every repository, but WAL goes on behind it`);
+  });
+
+  it('brings nothing that is damaged', async () => {
+    const path = join(repository, `wal/00000001/0000000100000000/${nameOf(6)}.zst`);
+    await chmod(path, 0o600);
+    const bytes = await readFile(path);
+    bytes[bytes.length - 10] = (bytes[bytes.length - 10] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    await startFetching();
+    await waitFor(() => fetched().length === 1, { what: 'one segment', deadlineMs: 15_000 });
+    expect(await fetch(5, [], NO_PROGRAM)).toMatchObject({ status: 0 });
+    expect(await isInPlace(5)).toBe(true);
+    const result = await fetch(6);
+    expect(result.status).toBe(200);
+    expect(existsSync(join(cluster.path, TARGET))).toBe(false);
+  });
+
+  it('goes where the calls go', async () => {
+    await startFetching(['--fetch-ahead', '1MB']);
+    await waitFor(() => fetched().length === 1, { what: 'one segment', deadlineMs: 15_000 });
+    expect(await fetch(7, ['--fetch-ahead', '1MB'])).toMatchObject({ status: 0 });
+    await waitFor(() => fetched().includes(nameOf(8)), { what: 'the one behind it' });
+    expect(fetched()).toEqual([nameOf(8)]);
+  });
+
+  it('ends with the recovery, or when there are other timelines, and calls look for themselves at once', async () => {
+    await startFetching();
+    await waitFor(() => fetched().length === 4, { what: 'four segments', deadlineMs: 15_000 });
+    await cluster.put('pg_wal/00000002.history', '1\t0/500100\twhy\n');
+    const result = await fetch(5);
+    expect(result.status).toBe(200);
+    expect(result.stderr).toContain('lies behind the fork to timeline 2, of which no segment is stored');
+    await waitFor(() => workers().length === 0, { what: 'the worker to end' });
+    await unlink(join(cluster.path, 'pg_wal/00000002.history'));
+    await startFetching();
+    await unlink(join(cluster.path, 'recovery.signal'));
+    await waitFor(() => workers().length === 0, { what: 'the worker to end' });
+    expect(readdirSync(spool()).filter((name) => name.startsWith('fetch'))).toEqual([]);
+  });
 });
 
 /** What a process has open: descriptor and target. */

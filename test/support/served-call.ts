@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VERSION } from '../../src/base/version.ts';
 import { settingNames, variableOf } from '../../src/config/setting-name.ts';
 import { callKey, type PostmasterLines } from '../../src/spool/call-key.ts';
 import { readState } from '../../src/spool/file-state.ts';
+import { FetchAnswers } from '../../src/spool/fetch-answers.ts';
 import { PushAnswers } from '../../src/spool/push-answers.ts';
-import { announceService, SERVICE_DIRECTORY } from '../../src/spool/service.ts';
+import { announceService, listedHistories, SERVICE_DIRECTORY, type Role } from '../../src/spool/service.ts';
 import { nameOf, segmentBytes } from './made-segments.ts';
 import { PretendCluster } from './pretend-cluster.ts';
 import { plainEnvironment } from './run.ts';
@@ -22,12 +23,18 @@ export const SHELLS: readonly (readonly string[])[] = [['dash'], ['bash', '--pos
 export class ServedCluster {
   readonly cluster: PretendCluster;
   readonly answers: PushAnswers;
+  readonly fetched: FetchAnswers;
   /** The configuration file; it does not exist until a test makes it. */
   readonly config: string;
 
-  private constructor(cluster: PretendCluster, answers: PushAnswers, config: string) {
+  private constructor(
+    cluster: PretendCluster,
+    { answers, fetched }: { answers: PushAnswers; fetched: FetchAnswers },
+    config: string,
+  ) {
     this.cluster = cluster;
     this.answers = answers;
+    this.fetched = fetched;
     this.config = config;
   }
 
@@ -35,8 +42,10 @@ export class ServedCluster {
     const cluster = await PretendCluster.create(path);
     await cluster.pretendToRun();
     await mkdir(join(path, SERVICE_DIRECTORY), { mode: 0o700 });
-    const answers = await PushAnswers.create(spool ?? join(path, SERVICE_DIRECTORY), path);
-    return new ServedCluster(cluster, answers, join(path, 'walhold.conf'));
+    const folder = spool ?? join(path, SERVICE_DIRECTORY);
+    const answers = await PushAnswers.create(folder, path);
+    const fetched = await FetchAnswers.create(folder, path);
+    return new ServedCluster(cluster, { answers, fetched }, join(path, 'walhold.conf'));
   }
 
   get run(): PostmasterLines {
@@ -46,20 +55,23 @@ export class ServedCluster {
   /** A worker, this process by default, announces that it serves such calls. */
   async announce(
     argv: readonly string[],
-    { environment = {}, pid = process.pid, polls = 0 }: ServiceOptions = {},
+    { role = 'push', environment = {}, pid = process.pid, polls = 0, run = this.run }: ServiceOptions = {},
   ): Promise<string | undefined> {
     const key = callKey({
-      program: 'walhold-push',
+      program: `walhold-${role}`,
       version: VERSION,
-      run: this.run,
+      run,
       argv,
       environment: { ...plainEnvironment(), ...environment },
       settingVariables: SETTING_VARIABLES,
     });
     if (key === undefined) return undefined;
     const config = { path: this.config, state: await readState(this.config) };
-    const service = { key, pid, polls, answers: this.answers.path, config };
-    await announceService(join(this.cluster.path, SERVICE_DIRECTORY), 'push', service);
+    const answers = role === 'push' ? this.answers.path : this.fetched.path;
+    const service = { key, pid, polls, answers, config };
+    const histories = listedHistories(await readdir(join(this.cluster.path, 'pg_wal')));
+    const whole = role === 'push' ? service : { ...service, histories };
+    await announceService(join(this.cluster.path, SERVICE_DIRECTORY), role, whole);
     return key;
   }
 
@@ -68,6 +80,11 @@ export class ServedCluster {
     const walPath = await this.cluster.putSegment(segno);
     await this.answer(segno);
     return walPath;
+  }
+
+  /** A segment that the worker has fetched. */
+  async fetch(segno: number): Promise<void> {
+    await writeFile(this.fetched.pathOf(nameOf(segno)), segmentBytes(segno));
   }
 
   async answer(segno: number): Promise<boolean> {
@@ -83,6 +100,8 @@ export class ServedCluster {
 }
 
 export interface ServiceOptions {
+  role?: Role;
+  run?: PostmasterLines;
   environment?: Readonly<Record<string, string>>;
   pid?: number;
   polls?: number;

@@ -130,10 +130,10 @@ describe('pushing ahead', () => {
   it('answers for each file once it is stored, and not before', async () => {
     bench = await Bench.create(folder);
     await bench.ready(5, 6, 7);
-    expect(bench.preparing.map(({ name }) => name)).toEqual([nameOf(5), nameOf(6)]);
+    expect(bench.preparing.map(({ name }) => name).toSorted()).toEqual([nameOf(5), nameOf(6)]);
     await bench.prepareAll();
     expect(await bench.answered()).toEqual([]);
-    expect(bench.storing.map(({ name }) => name)).toEqual([nameOf(5), nameOf(6)]);
+    expect(bench.storing.map(({ name }) => name).toSorted()).toEqual([nameOf(5), nameOf(6)]);
     await bench.storeAll();
     expect(await bench.answered()).toEqual([nameOf(5), nameOf(6)]);
     await bench.prepareAll();
@@ -193,10 +193,10 @@ describe('when a file cannot be stored, pushing ahead', () => {
     await bench.storeAll(DOWN);
     expect(bench.preparing).toEqual([]);
     await bench.pass(10_000);
-    expect(bench.preparing.map(({ name }) => name)).toEqual([nameOf(5)]);
+    expect(bench.preparing.map(({ name }) => name).toSorted()).toEqual([nameOf(5)]);
     await bench.prepareAll();
     await bench.storeAll();
-    expect(bench.preparing.map(({ name }) => name)).toEqual([nameOf(6), nameOf(7)]);
+    expect(bench.preparing.map(({ name }) => name).toSorted()).toEqual([nameOf(6), nameOf(7)]);
     for (let round = 0; round < 3; round += 1) {
       await bench.prepareAll();
       await bench.storeAll();
@@ -229,7 +229,7 @@ describe('when a file cannot be stored, pushing ahead', () => {
     await bench.prepareAll();
     await bench.storeAll(DOWN);
     await bench.ready(6, 7);
-    expect(bench.preparing.map(({ name }) => name)).toEqual([nameOf(6), nameOf(7)]);
+    expect(bench.preparing.map(({ name }) => name).toSorted()).toEqual([nameOf(6), nameOf(7)]);
     expect(bench.ahead.state.state).toBe('pushing');
   });
 
