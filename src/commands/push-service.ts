@@ -125,8 +125,11 @@ export class PushService implements RunningService {
     return busyAt;
   }
 
-  isOver(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  /** The archiver asks within a minute, whatever it met before: one that does not has another command now. */
+  isOver(): Promise<string | undefined> {
+    const { unusedSince } = this.#ahead;
+    const isUnused = unusedSince !== undefined && this.#context.clock.now() - unusedSince > ASKS_WITHIN_MS;
+    return Promise.resolve(isUnused ? 'the server does not ask for what is stored' : undefined);
   }
 
   async #store(wal: PreparedWal): Promise<void> {
@@ -144,3 +147,4 @@ export class PushService implements RunningService {
 }
 
 const REST_MS = 10_000;
+const ASKS_WITHIN_MS = 90_000;

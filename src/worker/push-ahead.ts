@@ -29,7 +29,7 @@ export interface PushAheadDeps {
 export interface PushAheadLimits {
   jobs: number;
   segmentBytes: number;
-  /** How much ready WAL may be taken up and not stored yet, uncompressed. */
+  /** How much ready WAL may be taken up that the server has not asked for yet, uncompressed. */
   pushAheadBytes: number;
 }
 
@@ -56,6 +56,8 @@ export class PushAhead {
   readonly #limits: PushAheadLimits;
   readonly #uploads: UploadLimit;
   readonly #stages = new Map<string, FileStage>();
+  /** Since when there is an answer. */
+  readonly #answeredAt = new Map<string, number>();
   readonly #queue: PreparedFile[] = [];
   #ready: readonly string[] = [];
   #preparing = 0;
@@ -93,6 +95,12 @@ export class PushAhead {
   /** When there was last something to do. */
   get busyAt(): number {
     return this.#busyAt;
+  }
+
+  /** Since when the answer that the archiver needs first waits for it; `undefined`: there is none that does. */
+  get unusedSince(): number | undefined {
+    const [first] = this.#ready;
+    return first === undefined ? undefined : this.#answeredAt.get(first);
   }
 
   /** There may be something new, or a store that works again. */
@@ -134,6 +142,7 @@ export class PushAhead {
     for (const [name, stage] of this.#stages) {
       if (waiting.has(name) || stage === 'under way') continue;
       this.#stages.delete(name);
+      this.#answeredAt.delete(name);
       await this.#deps.answers.forget(name);
     }
     if (!this.#hasFailed()) this.#failures = 0;
@@ -160,7 +169,7 @@ export class PushAhead {
     const most = Math.max(1, Math.floor(pushAheadBytes / segmentBytes));
     // Compressed ones wait only until they have a place; more of them would be memory for nothing.
     const full = this.#queue.length >= jobs || this.#bytes >= MEMORY_BYTES;
-    const room = full ? 0 : Math.min(jobs - this.#preparing, most - this.#inFlight);
+    const room = full ? 0 : Math.min(jobs - this.#preparing, most - this.#inFlight - this.#answeredAt.size);
     return { mayRetry: this.#deps.clock.now() >= this.#retryAt && this.#inFlight === 0, room };
   }
 
@@ -213,10 +222,11 @@ export class PushAhead {
 
   /** Answers that cannot be given end it all: calls that wait for them would wait in vain. */
   async #answer(name: string, state: PreparedFile['state']): Promise<void> {
-    const { answers, pathOf } = this.#deps;
+    const { answers, pathOf, clock } = this.#deps;
     try {
       if (!(await answers.stored(name, pathOf(name), state))) await answers.failed(name);
       this.#stages.set(name, 'answered');
+      this.#answeredAt.set(name, clock.now());
     } catch (error) {
       this.#break(error);
     }

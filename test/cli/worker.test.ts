@@ -374,7 +374,7 @@ describe('in recovery a worker', () => {
   });
 
   const fetch = async (segno: number, words: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> => {
-    const argv = ['--repo', `file://${repository}`, '--gap-grace', '0', ...words, nameOf(segno), TARGET];
+    const argv = [...WISHED, '--repo', `file://${repository}`, '--gap-grace', '0', ...words, nameOf(segno), TARGET];
     return await callHook('walhold-fetch', cluster, argv, options);
   };
   const isInPlace = async (segno: number): Promise<boolean> => {

@@ -87,8 +87,8 @@ describe('after a failover', () => {
     await primary.kill9();
     await next.promote();
     await writeAndSwitch(next, 'on the new timeline');
-    await archiveEverything(next);
     const lsn = await next.value<string>('select pg_current_wal_lsn()::text');
+    await archiveEverything(next);
 
     await waitUntilReplayed(follower, lsn);
     expect(await follower.value('select pg_is_in_recovery()')).toBe(true);

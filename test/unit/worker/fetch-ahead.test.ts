@@ -70,7 +70,7 @@ async function pass(): Promise<void> {
 const names = (): string[] => asked.map(({ name }) => name).toSorted();
 
 async function answerAll(found: boolean | Error = true): Promise<void> {
-  for (const { answer } of asked.splice(0)) await answer(found);
+  for (const { answer } of asked.splice(0).toSorted((a, b) => (a.name < b.name ? -1 : 1))) await answer(found);
 }
 
 /** As a call does. */

@@ -173,6 +173,20 @@ describe('pushing ahead', () => {
     expect(bench.preparing).toHaveLength(1);
   });
 
+  it('does not run further ahead of the archiver than push_ahead, and tells since when that does not ask', async () => {
+    bench = await Bench.create(folder, { pushAheadBytes: 2 * 16 * MIB });
+    await bench.ready(5, 6, 7);
+    expect(bench.ahead.unusedSince).toBeUndefined();
+    await bench.prepareAll();
+    await bench.storeAll();
+    const since = bench.clock.now();
+    await bench.pass(60_000);
+    expect(bench.preparing).toEqual([]);
+    expect(bench.ahead.unusedSince).toBe(since);
+    await bench.ready(6, 7);
+    expect(bench.preparing.map(({ name }) => name)).toEqual([nameOf(7)]);
+  });
+
   it('holds no more compressed bytes than fit into its memory', async () => {
     bench = await Bench.create(folder, { jobs: 2 }, 30 * MIB);
     await bench.ready(...Array.from({ length: 20 }, (_, at) => at + 5));
