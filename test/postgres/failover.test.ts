@@ -105,6 +105,8 @@ describe('after a failover', () => {
     await archiveEverything(primary);
     await using next = await makeStandby(primary, { name: 'next', streaming: true });
     await next.start();
+    // The copy has ended segments, which nobody archives soon once the primary is dead.
+    await archiveEverything(primary);
     await primary.query(`insert into t values (1, 'in the segment of the fork')`);
     const lsn = await primary.value<string>('select pg_current_wal_lsn()::text');
     await primary.query(`insert into t values (1, 'after the target')`);
