@@ -1,6 +1,6 @@
 // Installs the servers that the tests run against, compiled from their modules, into the test cache:
 //   scripts/with-node scripts/test-servers.ts [versitygw] [fake-gcs-server] [minio]
-// Without a name: versitygw and fake-gcs-server, which are enough for every test. A server that is there already takes no time.
+// Without a name: all of them, since each is the only one for some tests. A server that is there already takes no time.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -16,7 +16,7 @@ export const SERVERS = {
 export type ServerName = keyof typeof SERVERS;
 export type S3ServerName = Exclude<ServerName, 'fake-gcs-server'>;
 
-const NEEDED = ['versitygw', 'fake-gcs-server'] as const;
+const NEEDED = ['versitygw', 'minio', 'fake-gcs-server'] as const;
 
 const BUILD_TIMEOUT_MS = 840_000;
 

@@ -41,17 +41,19 @@ export interface S3Server extends S3Access, AsyncDisposable {
 }
 
 /**
- * The servers that tests can run against here. When there is none, tests that need one are to be skipped
- * (`describe.skipIf(s3ServerKinds().length === 0)`), which is said once on stderr.
+ * The servers that tests can run against here. Where one is missing, tests that need it are to be skipped
+ * (`describe.skipIf(!s3ServerKinds().includes('minio'))`), which is said once on stderr.
  *
- * @throws when there is none in CI, where skipping would hide what was never tested.
+ * @throws when one is missing in CI, where skipping would hide what was never tested.
  */
 export function s3ServerKinds(): S3ServerKind[] {
   if (process.env['WALHOLD_TEST_S3_ENDPOINT'] !== undefined) return ['external'];
-  const found = (['versitygw', 'minio'] as const).filter((name) => serverProgram(name) !== undefined);
-  if (found.length === 0) {
-    const reason =
-      'no S3 server to test against: scripts/test-servers.ts builds one, WALHOLD_TEST_S3_ENDPOINT names one';
+  const kinds = ['versitygw', 'minio'] as const;
+  const found = kinds.filter((name) => serverProgram(name) !== undefined);
+  const missing = kinds.filter((name) => !found.includes(name));
+  if (missing.length > 0) {
+    const how = 'scripts/test-servers.ts builds them, WALHOLD_TEST_S3_ENDPOINT names one';
+    const reason = `no ${missing.join(' and no ')} to test against: ${how}`;
     if (process.env['CI'] === 'true') throw new Error(reason);
     process.stderr.write(`skipped: ${reason}\n`);
   }
