@@ -15,7 +15,11 @@ export interface SumSampler {
 export function sampleSums(pids: () => readonly number[], everyMs: number): SumSampler {
   const sums: number[] = [];
   const sample = (): void => {
-    sums.push(pids().map(proportionalBytes).reduce((all, one) => all + one, 0)); // prettier-ignore
+    sums.push(
+      pids()
+        .map(proportionalBytes)
+        .reduce((all, one) => all + one, 0),
+    );
   };
   sample();
   const timer = setInterval(sample, everyMs);

@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { basename } from 'node:path';
 import { spawnSync } from 'node:child_process';
+import { waitUntilArchived } from '../../../test/support/archiving.ts';
 import type { Cluster } from '../../../test/support/cluster.ts';
 import { spreadOf } from '../statistics.ts';
 import type { Archiver } from './archiver.ts';
@@ -12,8 +13,12 @@ import type { Repository } from './repository.ts';
 import { toRecover, withBacklog } from './servers.ts';
 import { takeTurns, whoCan } from './turns.ts';
 
-/** Calls that nobody times: they start what runs behind the calls and look what it is like. */
+/** Segments that nobody times: the first is the server's own call, which starts what runs behind the calls, then comes one more. */
+const BY_SERVER = 1;
 const WARM_UP = 2;
+
+/** In the data directory, as soon as the server has made its call. */
+const NOTE = 'parked';
 
 /** What runs behind the calls gets this long to prepare its answers, before the first call that counts and between two. */
 const HEAD_START_S = 3;
@@ -21,7 +26,7 @@ const PAUSE_S = 0.3;
 
 export const CALL_METHOD: readonly string[] = [
   "one call with its answer ready, as the server would make it: `sh -c COMMAND` in the data directory, with the server's environment, by one bash that reads its own clock before and after. Right before each, the same bash times `sh -c true`; added: the median of the differences",
-  'the server runs meanwhile and has the same work to do, but its own archiver or startup process is parked in a loop of the shell, so that nobody else takes the answers. A tool that works behind the calls has had the time to do so; of the others this is the whole of their work',
+  'the server runs meanwhile and has the same work to do, but after its first segment its own archiver or startup process is parked in a loop of the shell, so that nobody else takes the answers. A tool that works behind the calls has had the time to do so; of the others this is the whole of their work',
   'walhold is called through `/bin/sh`, and by other shells that read the same launcher',
 ];
 
@@ -51,7 +56,6 @@ async function callToPush(
   cases: Case[],
   names: readonly string[],
 ): Promise<void> {
-  // prettier-ignore
   const one = newCase('A push whose segment is stored already', 'walhold', MEASURES);
   cases.push(one);
   const callers = withShells(whoCan(one, archivers, 'files'));
@@ -80,18 +84,18 @@ async function callToFetch(bench: Bench, cases: Case[], names: readonly string[]
   });
 }
 
-/** A stopped server whose own command waits for ever, and what it would be. */
+/** A stopped server whose own command will wait for ever after its first segment, and what it would be. */
 interface Parked {
   cluster: Cluster;
   command: string;
 }
 
 async function parked(make: (park: (command: string) => string) => Promise<Cluster>): Promise<Parked> {
-  // prettier-ignore
   let command = '';
   const cluster = await make((own) => {
     command = own;
-    return 'while :; do sleep 1; done';
+    const wait = `if [ -e ${NOTE} ]; then while :; do sleep 1; done; fi; : >${NOTE}`;
+    return `case %f in *.history) ;; *) ${wait} ;; esac; ${own}`;
   });
   return { cluster, command };
 }
@@ -102,13 +106,14 @@ async function pushes(
   names: readonly string[],
   shell: string,
 ): Promise<Values> {
-  // prettier-ignore
   await using server = cluster;
   await server.start();
-  const commands = names.map((name) => filled(command, name, `pg_wal/${name}`, shell));
+  const [first = '', ...rest] = names;
+  await waitUntilArchived(server, first);
+  const commands = rest.map((name) => filled(command, name, `pg_wal/${name}`, shell));
   await warmUp(server, commands);
   await untilNoMoreIsStored(repository, new Set(names));
-  return await timed(server, commands.slice(WARM_UP));
+  return await timed(server, commands.slice(WARM_UP - BY_SERVER));
 }
 
 /** All of it is, where somebody works behind the calls. */
@@ -123,15 +128,15 @@ async function untilNoMoreIsStored(repository: Repository, names: ReadonlySet<st
 async function fetches({ cluster, command }: Parked, names: readonly string[], shell: string): Promise<Values> {
   await using server = cluster;
   await server.start({ until: 'nothing' });
-  // Said before the first call of restore_command, in which it stays.
-  await server.waitForLog(/database system was shut down at/);
-  const commands = names.map((name) => filled(command, name, 'pg_wal/RECOVERYXLOG', shell));
+  const [first = '', ...rest] = names;
+  await server.waitForLog(new RegExp(`restored log file "${first}"`));
+  const commands = rest.map((name) => filled(command, name, 'pg_wal/RECOVERYXLOG', shell));
   await warmUp(server, commands);
-  return await timed(server, commands.slice(WARM_UP));
+  return await timed(server, commands.slice(WARM_UP - BY_SERVER));
 }
 
 async function warmUp(server: Cluster, commands: readonly string[]): Promise<void> {
-  for (const command of commands.slice(0, WARM_UP)) {
+  for (const command of commands.slice(0, WARM_UP - BY_SERVER)) {
     await server.runOk(['sh', '-c', command], { cwd: server.dataDir });
   }
 }
@@ -156,11 +161,14 @@ async function timed(server: Cluster, commands: readonly string[]): Promise<Valu
     input: `${commands.join('\n')}\n`,
     timeoutMs: commands.length * 5_000 + 60_000,
   });
-  const calls = stdout.trim().split('\n').map((line) => {
-    const [status = 1, a = 0, b = 0, c = 0] = line.split(' ').map(Number);
-    if (status !== 0) throw new Error(`a call ended with ${status}: ${stderr}`);
-    return { sh: (b - a) / 1000, ms: (c - b) / 1000 };
-  }); // prettier-ignore
+  const calls = stdout
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [status = 1, a = 0, b = 0, c = 0] = line.split(' ').map(Number);
+      if (status !== 0) throw new Error(`a call ended with ${status}: ${stderr}`);
+      return { sh: (b - a) / 1000, ms: (c - b) / 1000 };
+    });
   if (calls.length !== commands.length) throw new Error(`${calls.length} of ${commands.length} calls were made`);
   const { median, max } = spreadOf(calls.map(({ ms }) => ms));
   return {

@@ -59,7 +59,6 @@ export async function drainInto(
   via: Repository = repository,
   around: Around = {},
 ): Promise<Drained> {
-  // prettier-ignore
   await using cluster = await withBacklog(wal, count, archiver, via, around);
   return await drainServer(cluster, wal.segments.slice(0, count), repository);
 }

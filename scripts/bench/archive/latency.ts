@@ -26,7 +26,6 @@ async function drainAfar(
   cases: Case[],
   roundTripMs: number,
 ): Promise<void> {
-  // prettier-ignore
   const count = Math.min(...options.backlogs);
   const title = `A backlog of ${count} segments, to S3 with ${roundTripMs} ms of latency`;
   const one = newCase(title, 'walhold', DRAIN_MEASURES);

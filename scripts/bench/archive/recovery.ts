@@ -78,7 +78,6 @@ export async function recoverFrom(
   repository: Repository,
   around: Around = {},
 ): Promise<Values> {
-  // prettier-ignore
   await using cluster = await toRecover(wal, archiver, repository, around);
   const { started, doneAt, doneLsn, waited, calls } = await recover(cluster, count);
   const last = wal.segments[count - 1];

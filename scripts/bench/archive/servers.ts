@@ -33,7 +33,6 @@ export async function withBacklog(
   repository: Repository,
   around: Around = {},
 ): Promise<Cluster> {
-  // prettier-ignore
   return await copy(wal.after, async (cluster) => {
     for (const name of wal.segments.slice(0, count)) {
       await link(join(wal.folder, name), join(cluster.dataDir, 'pg_wal', name));
@@ -57,7 +56,6 @@ export async function toRecover(
   repository: Repository,
   around: Around = {},
 ): Promise<Cluster> {
-  // prettier-ignore
   return await copy(wal.before, async (cluster) => {
     await cluster.runOk(['rm', '-r', join(cluster.dataDir, 'pg_wal')]);
     await cluster.runOk(['mkdir', '-m', '700', join(cluster.dataDir, 'pg_wal')]);

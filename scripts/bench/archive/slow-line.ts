@@ -21,7 +21,6 @@ export async function slowLine(targetPort: number, roundTripMs: number): Promise
       [near, far],
       [far, near],
     ] as const) {
-      // prettier-ignore
       sockets.add(one);
       // An end in good order is carried like the bytes, behind them.
       one.once('close', () => sockets.delete(one));

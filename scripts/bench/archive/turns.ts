@@ -59,7 +59,9 @@ function inOrder(one: Case, contenders: readonly { name: string }[]): void {
 }
 
 function shown(values: Values): string {
-  return Object.entries(values).map(([key, value]) => `${key} ${Number(value.toPrecision(4))}`).join(', '); // prettier-ignore
+  return Object.entries(values)
+    .map(([key, value]) => `${key} ${Number(value.toPrecision(4))}`)
+    .join(', ');
 }
 
 function rotated<T>(all: readonly T[], by: number): T[] {

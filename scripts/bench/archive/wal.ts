@@ -48,7 +48,11 @@ export async function makeWal(options: WalOptions, tell: (line: string) => void)
   try {
     tell(`a cluster of scale ${options.scale} is made, and ${options.segments} segments of WAL`);
     await fill(place.path, options);
-    if (keep === undefined) return { ...(await openWal(place.path, options.segments)), [Symbol.asyncDispose]: async () => await place[Symbol.asyncDispose]() }; // prettier-ignore
+    if (keep === undefined)
+      return {
+        ...(await openWal(place.path, options.segments)),
+        [Symbol.asyncDispose]: async () => await place[Symbol.asyncDispose](),
+      };
     await rename(place.path, keep);
     return await openWal(keep, options.segments);
   } catch (error) {

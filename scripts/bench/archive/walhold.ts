@@ -9,8 +9,9 @@ import type { Repository } from './repository.ts';
 
 const COMMON: Settings = { jobs: PROCESSES, compress_level: 1 };
 
-/** This project as it is used. */
-export const walhold = async (): Promise<Archiver> => await named('walhold', {});
+/** With its background worker, which is there for whoever sets one of these; the values are the defaults. */
+export const walhold = async (): Promise<Archiver> =>
+  await named('walhold', { push_ahead: '1GB', fetch_ahead: '256MB' });
 
 /** Without its background worker: each call does its own work. */
 export const walholdDirect = async (): Promise<Archiver> =>
