@@ -19,13 +19,25 @@ export async function writeSection(file: string, name: SectionName, text: string
   await writeFile(file, withSection(before, name, text));
 }
 
-/** The whole file with this section in it; what stands outside of sections is not kept. */
+/** The whole file with this section in it; the head is written anew, and what others have written between or behind the sections stays behind them. */
 export function withSection(before: string, name: SectionName, text: string): string {
   const sections = new Map(SECTIONS.map((each) => [each, each === name ? text.trim() : sectionOf(before, each)]));
   const kept = [...sections].flatMap(([each, content]) =>
     content === undefined ? [] : [`${startOf(each)}\n\n${content}\n\n${endOf(each)}\n`],
   );
-  return [HEAD, ...kept].join('\n');
+  const others = outside(before);
+  return [HEAD, ...kept, ...(others === '' ? [] : [`${others}\n`])].join('\n');
+}
+
+function outside(file: string): string {
+  const starts = SECTIONS.map((each) => file.indexOf(startOf(each))).filter((start) => start >= 0);
+  let rest = starts.length === 0 ? '' : file.slice(Math.min(...starts));
+  for (const each of SECTIONS) {
+    const content = sectionOf(rest, each);
+    if (content === undefined) continue;
+    rest = rest.slice(0, rest.indexOf(startOf(each))) + rest.slice(rest.indexOf(endOf(each)) + endOf(each).length);
+  }
+  return rest.trim();
 }
 
 function sectionOf(file: string, name: SectionName): string | undefined {

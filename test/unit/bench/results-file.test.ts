@@ -17,3 +17,11 @@ test('writing the same section twice changes nothing', () => {
   const once = withSection('', 'steady', '## Load');
   expect(withSection(once, 'steady', '## Load')).toBe(once);
 });
+
+test('what others have written behind the sections stays', () => {
+  const file = `${withSection('', 'drain', '## A backlog')}\n## By hand\n\nsomething\n`;
+  const written = withSection(withSection(file, 'call', '## A call'), 'drain', '## Another');
+  expect(written.split('## By hand\n\nsomething\n')).toHaveLength(2);
+  expect(written.indexOf('## A call')).toBeLessThan(written.indexOf('## By hand'));
+  expect(written.match(/^# /gm)).toHaveLength(1);
+});
