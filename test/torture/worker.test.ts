@@ -7,7 +7,7 @@ import { LONG } from '../support/effort.ts';
 import { fingerprint } from '../support/fingerprint.ts';
 import { commandsOf, killCommands, seededNumbers } from '../support/killer.ts';
 import { startLoad } from '../support/load.ts';
-import { isAlive, signalAll } from '../support/process-tree.ts';
+import { signalAll } from '../support/process-tree.ts';
 import { EVERYTHING, judgeRows } from '../support/recovered-rows.ts';
 import { recoverFromArchive } from '../support/recovery.ts';
 import { copyOf } from '../support/standby.ts';
@@ -113,11 +113,10 @@ async function strike(original: Archived, random: (limit: number) => number): Pr
 
 /** Nothing is left for good of all that was cut off: only the notes, and what the next call sweeps away. */
 async function expectTidy({ cluster, repository }: Archived): Promise<void> {
-  const workers = workersOf(cluster.dataDir);
-  signalAll(workers, 'SIGTERM');
-  await waitFor(() => !workers.some(isAlive), { what: 'the worker to end' });
+  await cluster.stop();
+  await waitFor(() => workersOf(cluster.dataDir).length === 0, { what: 'the workers to end with their server' });
   const spool = await readdir(join(cluster.dataDir, 'pg_wal/pgsql_tmp.walhold'));
-  const notes = /^(known-|confirmed|push-outage-|push-error|fetch-|unserved|worker\.log|\.tmp-)/;
+  const notes = /^(known-|confirmed|push-outage-|push-error|fetch-|request-|unserved|worker\.log|\.tmp-)/;
   expect(spool.filter((name) => !notes.test(name))).toEqual([]);
   const wal = await readdir(join(repository, 'wal'), { recursive: true });
   expect(wal.filter((name) => name.includes('.tmp-'))).toEqual([]);
