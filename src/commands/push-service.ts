@@ -7,6 +7,7 @@ import type { Prepared, PrepareInput, ToPrepare } from '../worker/thread-protoco
 import { PushAhead } from '../worker/push-ahead.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../postgres/wal-name.ts';
 import { readyNames } from '../server/archive-status.ts';
+import { clearError } from '../spool/last-error.ts';
 import { PushAnswers } from '../spool/push-answers.ts';
 import { announceService, endService, SERVICE_DIRECTORY } from '../spool/service.ts';
 import { openSpool } from '../spool/spool.ts';
@@ -140,6 +141,7 @@ export class PushService implements RunningService {
     const spool = await openSpool(spoolPathOf(this.#cluster.dataDirectory, config), log, clock.now());
     try {
       await pushPrepared(this.#repositories.all, wal, spool, { config, clock, log, by, signal: deadline.signal });
+      await clearError(spool, 'push');
     } finally {
       await this.#repositories.settle(spool);
     }

