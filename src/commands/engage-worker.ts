@@ -43,7 +43,7 @@ async function engage(role: Role, local: LocalCluster, context: HookContext): Pr
   await writeRequest(spool, { role, argv, environment, at, run }, keyVariables(settingVariables()));
   if ((await readRequest(spool, role, run))?.at !== at) return;
   const { isClusterTaken } = await import('../worker/mutex.ts');
-  if (!(await isClusterTaken(dataDirectory))) context.startWorker(dataDirectory);
+  if (!(await isClusterTaken(dataDirectory))) await context.startWorker(dataDirectory);
 }
 
 const WISHES: readonly string[] = ['push_ahead', 'fetch_ahead', 'worker_idle'];

@@ -44,7 +44,8 @@ async function pushFile(file: WalFile, walPath: string, context: HookContext): P
     for (const warning of wal.warnings) log.warning(`${file.name}: ${warning}`);
     await pushEverywhere(wal, local.spool, context);
     await clearError(local.spool, 'push');
-    await engageWorker('push', local, context);
+    // Who has only some files pushed asks for no worker, which would take all.
+    if (file.kind === 'segment') await engageWorker('push', local, context);
   } catch (error) {
     if (error instanceof WalholdError) await noteError(local.spool, 'push', file.name, error, clock.now());
     throw error;

@@ -45,7 +45,7 @@ describe('status', () => {
   });
 
   test('counts what waits, keeps the last error, and is at ease again once all is stored', async () => {
-    await using archived = await archivedCluster();
+    await using archived = await archivedCluster({ walhold: { push_ahead: 0 } });
     const { cluster, config } = archived;
     await cluster.start();
     await archiveEverything(cluster);

@@ -50,7 +50,7 @@ describe('a clone that archived nothing but its history file', () => {
 
 describe('a primary that dies with pushes in flight', () => {
   test('leaves a gap that restore shows, and ends at only when it is told to', async () => {
-    await using original = await archivedCluster({ walhold: { gap_grace: '1s' } });
+    await using original = await archivedCluster({ walhold: { gap_grace: '1s', push_ahead: 0 } });
     const { cluster, config, repository } = original;
     await cluster.start();
     await cluster.query('create table t as select generate_series(1, 100) as i');
