@@ -30,7 +30,7 @@ async function engage(role: Role, local: LocalCluster, context: HookContext): Pr
   const { config, argv, environment, clock, workingDirectory } = context;
   const { dataDirectory } = local;
   const ahead = role === 'push' ? config.pushAheadBytes : config.fetchAheadBytes;
-  if (ahead === 0 || config.workerIdleMs === 0 || !isWished(config)) return;
+  if (ahead === 0 || config.workerIdleMs === 0) return;
   if (dataDirectory === undefined || local.spool.path === undefined) return;
   if (servedName(`walhold-${role}`, argv) === undefined) return;
   const run = await readPostmasterLines(dataDirectory);
@@ -44,13 +44,6 @@ async function engage(role: Role, local: LocalCluster, context: HookContext): Pr
   if ((await readRequest(spool, role, run))?.at !== at) return;
   const { isClusterTaken } = await import('../worker/mutex.ts');
   if (!(await isClusterTaken(dataDirectory))) await context.startWorker(dataDirectory);
-}
-
-const WISHES: readonly string[] = ['push_ahead', 'fetch_ahead', 'worker_idle'];
-
-/** In this version a worker is started only for whoever has set one of its settings. */
-function isWished({ effective }: HookContext['config']): boolean {
-  return effective.some(({ name, source }) => WISHES.includes(name) && source.kind !== 'default');
 }
 
 /** The launcher looks in one place, wherever the spool is. */

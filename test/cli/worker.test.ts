@@ -18,9 +18,6 @@ import { run, type RunOptions, type RunResult } from '../support/run.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { workersOf } from '../support/workers.ts';
 
-/** A worker is started for whoever has set one of its settings. */
-const WISHED = ['--push-ahead', '1GB'];
-
 let place: Place;
 let cluster: PretendCluster;
 let repository: string;
@@ -42,12 +39,7 @@ afterEach(async () => {
 const spool = (): string => join(cluster.path, 'pg_wal/pgsql_tmp.walhold');
 const workers = (): number[] => workersOf(cluster.path);
 const push = async (segno: number, words: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> =>
-  await callHook(
-    'walhold-push',
-    cluster,
-    [...WISHED, '--repo', `file://${repository}`, ...words, walPath(segno)],
-    options,
-  );
+  await callHook('walhold-push', cluster, ['--repo', `file://${repository}`, ...words, walPath(segno)], options);
 const walPath = (segno: number): string => `pg_wal/${nameOf(segno)}`;
 
 /** Complete segments that wait for the archiver. */
@@ -128,19 +120,12 @@ describe('a worker', () => {
     expect(workers()).toEqual([]);
   });
 
-  it('is not started for whoever has set none of its settings', async () => {
-    await ready(5);
-    const argv = ['--repo', `file://${repository}`, walPath(5)];
-    expect(await callHook('walhold-push', cluster, argv)).toMatchObject({ status: 0, stderr: '' });
-    expect(workers()).toEqual([]);
-  });
-
   it('is not started by whoever is no server, or asks otherwise', async () => {
     await ready(5);
     await cluster.pretendToRun(4_194_304);
     expect(await push(5)).toMatchObject({ status: 0, stderr: '' });
     await cluster.pretendToRun();
-    const absolute = [...WISHED, '--repo', `file://${repository}`, join(cluster.path, walPath(5))];
+    const absolute = ['--repo', `file://${repository}`, join(cluster.path, walPath(5))];
     expect(await callHook('walhold-push', cluster, absolute)).toMatchObject({ status: 0, stderr: '' });
     expect(await callHook('walhold-push', cluster, absolute, { cwd: '/' })).toMatchObject({ status: 0, stderr: '' });
     expect(workers()).toEqual([]);
@@ -236,7 +221,7 @@ describe('a worker ends', () => {
 it('a worker ends when the configuration file changes, and the next call has one with the new settings', async () => {
   const config = await place.file('walhold.conf', `repo = 'file://${repository}'\n`);
   const call = async (segno: number): Promise<RunResult> =>
-    await callHook('walhold-push', cluster, [...WISHED, '--config', config, walPath(segno)]);
+    await callHook('walhold-push', cluster, ['--config', config, walPath(segno)]);
   await ready(5);
   expect(await call(5)).toMatchObject({ status: 0, stderr: '' });
   await done(5);
@@ -259,7 +244,7 @@ describe('a worker as a guest', () => {
     await ready(5);
     const opened = `exec 3<PG_VERSION 4<>postmaster.pid 7<global/pg_control`;
     const line = `${opened}; "$@" | cat`;
-    const words = [await built('walhold-push'), ...WISHED, '--repo', `file://${repository}`, walPath(5)];
+    const words = [await built('walhold-push'), '--repo', `file://${repository}`, walPath(5)];
     // A pipe of two digits, as a server's logger has it, and files there: only bash opens those.
     const argv = ['bash', '-c', `exec 17<PG_VERSION 23> >(cat >/dev/null); ${line}`, 'sh', ...words];
     expect(await run(argv, { cwd: cluster.path })).toMatchObject({ status: 0, stderr: '', heldOpen: false });
@@ -281,7 +266,7 @@ describe('a worker as a guest', () => {
 
   it('lives on when its caller and all of its process group are gone', async () => {
     await ready(5);
-    const words = [await built('walhold-push'), ...WISHED, '--repo', `file://${repository}`, walPath(5)];
+    const words = [await built('walhold-push'), '--repo', `file://${repository}`, walPath(5)];
     const child = spawn(words[0] ?? '', words.slice(1), { cwd: cluster.path, detached: true, stdio: 'ignore' });
     await new Promise((resolve) => child.once('exit', resolve));
     await waitFor(() => existsSync(join(spool(), 'push')), { what: 'the worker to serve', deadlineMs: 15_000 });
@@ -334,7 +319,7 @@ describe('while the store is down', () => {
   const call = async (segno: number, words: readonly string[] = []): Promise<RunResult> => {
     const settings = ['--s3-endpoint', fake.endpoint, '--s3-path-style', 'on', '--s3-region', fake.region];
     const env = { AWS_ACCESS_KEY_ID: fake.accessKey, AWS_SECRET_ACCESS_KEY: fake.secretKey };
-    const argv = [...WISHED, '--repo', 's3://bucket/x', ...settings, '--push-timeout', '2s', ...words, walPath(segno)];
+    const argv = ['--repo', 's3://bucket/x', ...settings, '--push-timeout', '2s', ...words, walPath(segno)];
     return await callHook('walhold-push', cluster, argv, { env, timeoutMs: 30_000 });
   };
 
@@ -374,7 +359,7 @@ describe('in recovery a worker', () => {
   });
 
   const fetch = async (segno: number, words: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> => {
-    const argv = [...WISHED, '--repo', `file://${repository}`, '--gap-grace', '0', ...words, nameOf(segno), TARGET];
+    const argv = ['--repo', `file://${repository}`, '--gap-grace', '0', ...words, nameOf(segno), TARGET];
     return await callHook('walhold-fetch', cluster, argv, options);
   };
   const isInPlace = async (segno: number): Promise<boolean> => {

@@ -15,9 +15,6 @@ import type { StatusJson } from '../../src/commands/status.ts';
 /** No checkpoint takes WAL away, so that what is stored can be compared with it. */
 const KEPT = { max_wal_size: '4GB', min_wal_size: '2GB', checkpoint_timeout: '1h' };
 
-/** A worker is started for whoever has set one of its settings. */
-const WISHED = { worker_idle: '5min' };
-
 /** A running cluster that has archived once, and its worker. */
 async function served(original: Archived): Promise<number> {
   const { cluster } = original;
@@ -58,7 +55,7 @@ const parentOf = (pid: number): number =>
 
 describe('with a worker', () => {
   test('a backlog is stored byte for byte, and the status tells who does it', async () => {
-    await using original = await archivedCluster({ settings: KEPT, walhold: WISHED });
+    await using original = await archivedCluster({ settings: KEPT });
     const { cluster, config, repository } = original;
     const pid = await served(original);
     await cluster.reconfigure({ archive_command: 'false' });
@@ -73,7 +70,7 @@ describe('with a worker', () => {
   });
 
   test('the server stops as fast as ever, its logger with it, and the next one has another', async () => {
-    await using original = await archivedCluster({ settings: KEPT, walhold: WISHED });
+    await using original = await archivedCluster({ settings: KEPT });
     const { cluster } = original;
     const first = await served(original);
     expect(await cluster.stop('fast')).toBeLessThan(5_000);
@@ -85,7 +82,7 @@ describe('with a worker', () => {
   });
 
   test('nothing that the server has open stays open in it, nor in the shell above it', async () => {
-    await using original = await archivedCluster({ settings: KEPT, walhold: WISHED });
+    await using original = await archivedCluster({ settings: KEPT });
     const { cluster } = original;
     const pid = await served(original);
     await write(original, 3);
@@ -98,7 +95,7 @@ describe('with a worker', () => {
   });
 
   test('an outage under load is seen by the server, and all is stored when it is over, without a restart', async () => {
-    await using original = await archivedCluster({ settings: KEPT, walhold: WISHED });
+    await using original = await archivedCluster({ settings: KEPT });
     const { cluster, repository } = original;
     const pid = await served(original);
     await cluster.runOk(['mv', repository, `${repository}-away`]);
@@ -111,7 +108,7 @@ describe('with a worker', () => {
   });
 
   test('a fast stop during an outage stays within its seconds', async () => {
-    await using original = await archivedCluster({ settings: KEPT, walhold: WISHED });
+    await using original = await archivedCluster({ settings: KEPT });
     const { cluster, repository } = original;
     await served(original);
     await cluster.runOk(['mv', repository, `${repository}-away`]);
@@ -130,7 +127,7 @@ describe.skipIf(!canUnshare).each(LONG ? [13, 14, 15, 16, 17, 18] : [13, 15, 18]
   'where PostgreSQL %i is process 1',
   (major) => {
     test('a worker that is killed, or ends by itself, leaves the sessions of the server alone', async () => {
-      await using original = await archivedCluster({ major, settings: KEPT, walhold: WISHED });
+      await using original = await archivedCluster({ major, settings: KEPT });
       const { cluster, repository } = original;
       await cluster.start({ under: UNDER_PID_1 });
       await cluster.query('create table t (v text)');
