@@ -10,7 +10,6 @@ import { splitArguments } from '../config/arguments.ts';
 import { loadConfig } from '../config/load.ts';
 import { callers } from './callers.ts';
 import { endAs, type Ending } from './exit.ts';
-import { startWorker } from './start-worker.ts';
 import { stopSignal } from './stop-signals.ts';
 import { unforeseenHint } from './unforeseen.ts';
 import { writeResult } from './write-result.ts';
@@ -50,7 +49,7 @@ export async function runHook(hook: Hook): Promise<never> {
       argv,
       environment: process.env,
       waitedMs: waitedMs(process.env['_WALHOLD_POLLS']),
-      startWorker,
+      startWorker: async (dataDirectory) => (await import('./start-worker.ts')).startWorker(dataDirectory),
       by: `walhold ${VERSION} on ${hostname()}`,
     };
     endAs(await hook.run(split.rest, context));

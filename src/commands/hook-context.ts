@@ -20,7 +20,7 @@ export interface HookContext {
   /** How long the launcher has waited for a worker already, in ms. */
   waitedMs: number;
   /** Starts the worker of a data directory as a process of its own. */
-  startWorker: (dataDirectory: string) => void;
+  startWorker: (dataDirectory: string) => Promise<void>;
   /** Who stores: `walhold 1.2.3 on host`. */
   by: string;
 }

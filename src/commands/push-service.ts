@@ -1,6 +1,7 @@
 /** What a worker does for the archiver: everything that a push does, ahead of it, by the same rules. */
 import { watch } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../base/errors.ts';
 import { prepareIn } from '../worker/prepared-file.ts';
 import { ThreadPool } from '../worker/thread-pool.ts';
 import type { Prepared, PrepareInput, ToPrepare } from '../worker/thread-protocol.ts';
@@ -15,6 +16,7 @@ import type { RoleState } from '../spool/worker-state.ts';
 import type { PreparedWal } from '../repository/wal-object.ts';
 import { deadlineAfter } from './deadline.ts';
 import { spoolPathOf } from './local-cluster.ts';
+import { storeOwnWal } from './store-own-wal.ts';
 import { pushPrepared } from './push-everywhere.ts';
 import { PushRepositories } from './push-repositories.ts';
 import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
@@ -96,10 +98,12 @@ export class PushService implements RunningService {
     );
     // It is looked at every second anyway.
     watcher.on('error', () => undefined);
+    const minding = this.#mindOwnWal(AbortSignal.any([signal, stopped.signal]));
     try {
       await this.#ahead.run(signal);
     } finally {
       stopped.abort();
+      await minding;
       await endService(service, this.role, { answers: this.#answers.path });
       this.#pool.rest();
       await this.#repositories.close();
@@ -133,6 +137,21 @@ export class PushService implements RunningService {
     return Promise.resolve(isUnused ? 'the server does not ask for what is stored' : undefined);
   }
 
+  /** A promotion may come at any time. Whatever stands against it is said, and tried again. */
+  async #mindOwnWal(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#context;
+    const { config } = this.settings;
+    while (!signal.aborted) {
+      try {
+        const spool = await openSpool(spoolPathOf(this.#cluster.dataDirectory, config), log, clock.now());
+        await storeOwnWal({ ...this.#context, signal }, config, spool);
+      } catch (error) {
+        if (!signal.aborted) log.warning('could not look for WAL that was never archived', { detail: reasonOf(error) });
+      }
+      await clock.sleep(OWN_WAL_EVERY_MS, signal).catch(() => undefined);
+    }
+  }
+
   async #store(wal: PreparedWal): Promise<void> {
     const { config } = this.settings;
     const { clock, log, by, signal } = this.#context;
@@ -150,3 +169,4 @@ export class PushService implements RunningService {
 
 const REST_MS = 10_000;
 const ASKS_WITHIN_MS = 90_000;
+const OWN_WAL_EVERY_MS = 60_000;

@@ -37,21 +37,30 @@ export interface WalPushOptions extends ServerOptions {
 export async function walPush(context: CommandContext, options: WalPushOptions): Promise<CommandOutcome> {
   const dataDirectory = requireDataDirectory(context, options.pgdata);
   const control = await requireControlFile(dataDirectory);
+  const result = await pushOwnWal(context, { dataDirectory, control }, options);
+  report(context, result, options);
+  return result.missing.length + result.failures.length === 0 ? 'done' : 'fault';
+}
+
+/** The same without words; also for a worker. */
+export async function pushOwnWal(
+  context: CommandContext,
+  { dataDirectory, control }: { dataDirectory: string; control: ControlFile },
+  options: Pick<WalPushOptions, 'dbname' | 'check'>,
+): Promise<WalPushJson> {
   const candidates = await candidatesOf(context, dataDirectory, control, options);
   const { spool } = await openLocalCluster(join(dataDirectory, 'pg_wal', 'x'), context, { useSpool: !options.check });
-  return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
+  return await withRepositories(context, async (repositories): Promise<WalPushJson> => {
     const mode = options.check ? 'look' : 'store';
     const { targets, failures } = await openTargets(repositories, { control, candidates, spool, mode }, context);
     const missing = candidates.filter(({ file }) => targets.some((target) => target.lacks(file)));
     const result: WalPushJson = { pushed: [], missing: missing.map(({ file }) => file.name), failures };
-    if (!options.check) {
-      const stored = await storeMissing(missing, targets, { control }, context);
-      result.pushed = stored.pushed;
-      result.missing = result.missing.filter((name) => !stored.pushed.includes(name));
-      result.failures.push(...stored.failures);
-    }
-    report(context, result, options);
-    return result.missing.length + result.failures.length === 0 ? 'done' : 'fault';
+    if (options.check) return result;
+    const stored = await storeMissing(missing, targets, { control }, context);
+    result.pushed = stored.pushed;
+    result.missing = result.missing.filter((name) => !stored.pushed.includes(name));
+    result.failures.push(...stored.failures);
+    return result;
   });
 }
 
@@ -60,7 +69,7 @@ async function candidatesOf(
   context: CommandContext,
   dataDirectory: string,
   control: ControlFile,
-  options: WalPushOptions,
+  options: Pick<WalPushOptions, 'dbname'>,
 ): Promise<LocalWalFile[]> {
   const wal = await readPgWal(dataDirectory);
   const { timeline, written } = await walPositionOf(context, options.dbname, control);

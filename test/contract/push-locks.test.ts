@@ -63,7 +63,7 @@ async function push(segno: number, settings: Readonly<Record<string, string>> = 
     argv: [],
     environment: {},
     waitedMs: 0,
-    startWorker: () => undefined,
+    startWorker: () => Promise.resolve(),
     by: 'a test',
   };
   const spool = await openSpool(join(top, 'spool'), log, systemClock.now());

@@ -7,6 +7,8 @@ import { archiveEverything, failedPushes, readyFiles, switchWal } from '../suppo
 import { LONG } from '../support/effort.ts';
 import { archiveCommand } from '../support/hook.ts';
 import { isAlive, signalAll } from '../support/process-tree.ts';
+import { filedSegments } from '../support/repository-files.ts';
+import { makeStandby, waitUntilCaughtUp } from '../support/standby.ts';
 import { expectTruth } from '../support/stored-truth.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { workersOf } from '../support/workers.ts';
@@ -150,3 +152,31 @@ describe.skipIf(!canUnshare).each(LONG ? [13, 14, 15, 16, 17, 18] : [13, 15, 18]
     });
   },
 );
+
+test('a server that was promoted stores by itself what it had streamed and its primary never archived', async () => {
+  await using original = await archivedCluster({ settings: KEPT });
+  const { cluster: primary, repository } = original;
+  await primary.start();
+  await primary.query('create table t (v text)');
+  await archiveEverything(primary);
+  await using standby = await makeStandby(primary, { streaming: true });
+  await primary.stop('fast');
+  // One that lives on would store for a moment what the archiver does not ask for.
+  await waitFor(() => workersOf(primary.dataDir).length === 0, { what: 'the worker to end with its server' });
+  await primary.configure({ archive_command: 'false' });
+  await primary.start();
+  await standby.start();
+  await primary.query('insert into t select md5(random()::text) from generate_series(1, 2000)');
+  const streamed = await switchWal(primary);
+  await waitUntilCaughtUp(standby, primary);
+  await primary.kill9();
+  expect(await filedSegments(repository)).not.toContain(streamed);
+  await standby.promote();
+  await archiveEverything(standby);
+  const isStored = async (): Promise<boolean> => (await filedSegments(repository)).includes(streamed);
+  await waitFor(isStored, { what: `${streamed} to be stored`, deadlineMs: 90_000 });
+  const log = join(standby.dataDir, 'pg_wal/pgsql_tmp.walhold/worker.log');
+  await waitFor(() => readFileSync(log, 'utf8').includes('that this server had and some repository lacked'), {
+    what: 'the worker to say so',
+  });
+});

@@ -18,7 +18,9 @@ export interface Failover extends AsyncDisposable {
 export async function failoverBehindArchive(options: ArchivedOptions = {}): Promise<Failover> {
   await using stack = new AsyncDisposableStack();
   const settings = { wal_keep_size: '256MB', ...options.settings };
-  const old = stack.use(await archivedCluster({ name: 'old', walhold: { gap_grace: '1s' }, ...options, settings }));
+  // A worker would store for a while what the archiver does not ask for.
+  const walhold = { gap_grace: '1s', push_ahead: 0 };
+  const old = stack.use(await archivedCluster({ name: 'old', walhold, ...options, settings }));
   const primary = old.cluster;
   await primary.start();
   await primary.query('create table t as select i, md5(i::text) as v from generate_series(1, 500) i');
