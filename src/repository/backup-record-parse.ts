@@ -28,14 +28,12 @@ export function parseBackupRecord(bytes: Uint8Array, id: BackupId, object: strin
   const fields = new Fields(openSealedJson(bytes, object), object, '');
   if (fields.read('id', (value) => (isText(value, 40) ? parseBackupId(value) : undefined)) !== id)
     throw fields.wrong('id');
-  if (!fields.isNull('parent')) throw fields.wrong('parent');
   const startLsn = readLsn(fields, 'startLsn');
   const stopLsn = readLsn(fields, 'stopLsn');
   if (stopLsn < startLsn) throw fields.wrong('stopLsn');
   return {
     id,
-    type: fields.read('type', (value) => (value === 'full' && id.endsWith('-full') ? value : undefined)),
-    parent: undefined,
+    ...readKind(fields, id),
     label: fields.text('label', LONGEST_TEXT),
     startedAt: readTime(fields, 'startedAt'),
     stoppedAt: readTime(fields, 'stoppedAt'),
@@ -65,6 +63,22 @@ export function parseBackupRecord(bytes: Uint8Array, id: BackupId, object: strin
     settings: readSettings(fields),
     parts: readParts(fields, object),
   };
+}
+
+/** Nothing that sorts behind a backup can be its parent. */
+function readKind(fields: Fields, id: BackupId): Pick<BackupRecord, 'type' | 'parent'> {
+  const type = fields.read('type', (value) => (value === typeOf(id) ? typeOf(id) : undefined));
+  if (type === 'full') {
+    if (!fields.isNull('parent')) throw fields.wrong('parent');
+    return { type, parent: undefined };
+  }
+  const parent = fields.read('parent', (value) => (isText(value, 40) ? parseBackupId(value) : undefined));
+  if (parent >= id) throw fields.wrong('parent');
+  return { type, parent };
+}
+
+function typeOf(id: BackupId): BackupRecord['type'] {
+  return id.endsWith('-full') ? 'full' : 'incremental';
 }
 
 function readServer(fields: Fields): ServerRecord {

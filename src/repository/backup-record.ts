@@ -10,9 +10,13 @@ import type { BackupId } from './layout.ts';
 
 export interface BackupRecord {
   id: BackupId;
-  type: 'full';
-  /** Of a full backup: none. */
-  parent: undefined;
+  /**
+   * `incremental`: of relation files only blocks changed since the parent's `startLsn`, as members `INCREMENTAL.<name>` in PostgreSQL's
+   * format (17's pg_combinebackup reads it); its manifest names these members.
+   */
+  type: 'full' | 'incremental';
+  /** What an incremental backup builds on, itself possibly an incremental one; a full backup has none. */
+  parent: BackupId | undefined;
   label: string;
   /** By the server's clock, ISO 8601 UTC with up to six decimals (`parseIso` of postgres/timestamp.ts reads it). */
   startedAt: string;

@@ -129,6 +129,19 @@ describe('backup.json', () => {
     }
   });
 
+  it('of an incremental backup names an earlier one as its parent', () => {
+    const id = '20261122T174500Z-incr' as BackupId;
+    const parent = '20261121T174500Z-full' as BackupId;
+    const record: BackupRecord = { ...RECORD, id, type: 'incremental', parent };
+    expect(parseBackupRecord(formatBackupRecord(record), id, OBJECT)).toEqual(record);
+    const broken = [null, id, '20261123T174500Z-full', 'x'].map((other) => ({ ...record, parent: other as BackupId }));
+    for (const each of broken) {
+      expect(() => parseBackupRecord(formatBackupRecord(each), id, OBJECT)).toThrow(
+        expect.objectContaining({ detail: expect.stringContaining('its field parent is') }),
+      );
+    }
+  });
+
   const breakages: [string, string | RegExp, string, string][] = [
     ['another format', '"format": 1', '"format": 2', 'its format is 2, this version reads 1'],
     ['the id of another backup', `"${ID}"`, '"20261122T174501Z-full"', 'its field id is missing or wrong'],
