@@ -3,7 +3,8 @@
  * JSON"); what other servers say beside them falls back on the HTTP status. Anything not known to pass is an answer that repeating
  * cannot mend.
  */
-import { reasonOf, systemCode, WalholdError, type ErrorCode } from '../base/errors.ts';
+import { WalholdError, type ErrorCode } from '../base/errors.ts';
+import { noAnswer, type NetworkHints } from './no-answer.ts';
 
 /** The store answered, and refused. */
 export class GcsRefusal extends Error {
@@ -46,24 +47,14 @@ export function refusalOf(error: unknown): GcsRefusal | undefined {
 /** Names a failure of a request. */
 export function gcsError(what: string, error: unknown): WalholdError {
   if (error instanceof WalholdError) return error;
-  if (!(error instanceof GcsRefusal)) return noAnswer(what, error);
+  if (!(error instanceof GcsRefusal)) return noAnswer(what, error, NETWORK_HINTS);
   const { code, hint } = judge(error);
   const detail = [String(error.status), error.reason, error.message].filter((word) => word !== '').join(' ');
   return new WalholdError(code, what, { detail, cause: error, ...(hint === undefined ? {} : { hint }) });
 }
 
-function noAnswer(what: string, error: unknown): WalholdError {
-  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) throw error;
-  const inner = error instanceof AggregateError ? (error.errors as unknown[])[0] : error;
-  const code = systemCode(error) ?? systemCode(inner) ?? '';
-  const hint = CERTIFICATE.test(code) ? CERTIFICATE_HINT : NETWORK_HINTS[code];
-  const detail = reasonOf(inner) === '' ? code : reasonOf(inner);
-  return new WalholdError('unreachable', what, { detail, cause: error, ...(hint === undefined ? {} : { hint }) });
-}
-
-const CERTIFICATE = /CERT|SIGNATURE|ERR_TLS|ISSUER/;
-const CERTIFICATE_HINT = 'Its certificate is not trusted: renew it, or name its authority in NODE_EXTRA_CA_CERTS.';
-const NETWORK_HINTS: Readonly<Record<string, string>> = {
+const NETWORK_HINTS: NetworkHints = {
+  certificate: 'Its certificate is not trusted: renew it, or name its authority in NODE_EXTRA_CA_CERTS.',
   ENOTFOUND: 'The name is not known: check gcs_endpoint and the DNS.',
   ECONNREFUSED: 'Nothing listens there: check gcs_endpoint.',
   EPROTO: 'It does not speak TLS: check the scheme of gcs_endpoint.',

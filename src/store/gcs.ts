@@ -6,6 +6,7 @@
  * Memory of a stream being created: `chunkBuffers` × `chunkBytes`, 48 MiB unless set otherwise.
  */
 import { systemClock, type Clock } from '../base/clock.ts';
+import { checkedReading } from './checked-reading.ts';
 import { gcsClient, type GcsClient } from './gcs-client.ts';
 import { gcsAuthorization, type GcsAuthorization } from './gcs-credentials.ts';
 import { listGcs, listGcsVersions } from './gcs-list.ts';
@@ -18,7 +19,7 @@ import { resumableRequests } from './gcs-resumable.ts';
 import { uploadInChunks } from './gcs-upload.ts';
 import { insertObject, type GcsObjectOptions } from './gcs-write.ts';
 import { ensureLocked, isEnough, LOCK_TOLERANCE_MS } from './lock-proof.ts';
-import { requireKeyPrefix, requireObjectKey } from './object-key.ts';
+import { requireObjectKey } from './object-key.ts';
 import type { GcsSettings } from './open-store.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { Body, CreateOptions, LockRequest, Store, StoreLocks, StoreProbe } from './store.ts';
@@ -52,33 +53,17 @@ export function gcsStore(settings: GcsStoreSettings): GcsStore {
   return {
     url: place.url,
 
-    async stat(key, options) {
-      requireObjectKey(key);
-      return reader.stat(key, options);
-    },
-
-    async open(key, options) {
-      requireObjectKey(key);
-      return reader.open(key, options);
-    },
-
-    list(prefix, options) {
-      requireKeyPrefix(prefix);
-      return listGcs(client, place, prefix, options);
-    },
-
+    ...checkedReading({
+      stat: (key, options) => reader.stat(key, options),
+      open: (key, options) => reader.open(key, options),
+      list: (prefix, options) => listGcs(client, place, prefix, options),
+      versions: { list: (prefix, options) => listGcsVersions(client, place, prefix, options) },
+    }),
     create: (key, body, options) => createObject(parts, settings, objects, key, body, options),
 
     // eslint-disable-next-line typescript/require-await -- other stores have to wait
     async close() {
       client.close();
-    },
-
-    versions: {
-      list(prefix, options) {
-        requireKeyPrefix(prefix);
-        return listGcsVersions(client, place, prefix, options);
-      },
     },
 
     locks,

@@ -3,6 +3,7 @@
  * them falls back on the HTTP status. Anything not known to pass is an answer that repeating cannot mend.
  */
 import { hasCode, reasonOf, systemCode, WalholdError, type ErrorCode } from '../base/errors.ts';
+import { noAnswer, type NetworkHints } from './no-answer.ts';
 
 /** The parts of a refusal that decisions are made from. Empty code: the body did not say (HEAD has none). */
 export interface S3Answer {
@@ -42,24 +43,14 @@ const PLACEHOLDERS: ReadonlySet<string> = new Set(['Unknown', 'UnknownError', 'S
 export function s3Error(what: string, error: unknown): WalholdError {
   if (error instanceof WalholdError) return error;
   const answer = answerOf(error);
-  if (answer === undefined) return noAnswer(what, error);
+  if (answer === undefined) return noAnswer(what, error, NETWORK_HINTS);
   const { code, hint } = judge(answer);
   const said = [String(answer.status), answer.code, reasonOf(error)].filter((word) => word !== '').join(' ');
   return new WalholdError(code, what, { detail: said, cause: error, ...(hint === undefined ? {} : { hint }) });
 }
 
-function noAnswer(what: string, error: unknown): WalholdError {
-  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) throw error;
-  const inner = error instanceof AggregateError ? (error.errors as unknown[])[0] : error;
-  const code = systemCode(error) ?? systemCode(inner) ?? '';
-  const hint = CERTIFICATE.test(code) ? CERTIFICATE_HINT : NETWORK_HINTS[code];
-  const detail = reasonOf(inner) === '' ? code : reasonOf(inner);
-  return new WalholdError('unreachable', what, { detail, cause: error, ...(hint === undefined ? {} : { hint }) });
-}
-
-const CERTIFICATE = /CERT|SIGNATURE|ERR_TLS|ISSUER/;
-const CERTIFICATE_HINT = 'Its certificate is not trusted: set s3_ca_file, or renew it.';
-const NETWORK_HINTS: Readonly<Record<string, string>> = {
+const NETWORK_HINTS: NetworkHints = {
+  certificate: 'Its certificate is not trusted: set s3_ca_file, or renew it.',
   ENOTFOUND: 'The name is not known: check s3_endpoint, the bucket and the DNS.',
   ECONNREFUSED: 'Nothing listens there: check s3_endpoint.',
   EPROTO: 'It does not speak TLS: check the scheme of s3_endpoint.',

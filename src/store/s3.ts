@@ -6,8 +6,8 @@
  * object.
  */
 import { systemClock, type Clock } from '../base/clock.ts';
+import { checkedReading } from './checked-reading.ts';
 import type { S3Settings } from './open-store.ts';
-import { requireKeyPrefix, requireObjectKey } from './object-key.ts';
 import type { RetryPolicy } from './retry.ts';
 import { S3Advice } from './s3-advice.ts';
 import { s3Client, type S3Credentials } from './s3-client.ts';
@@ -47,28 +47,12 @@ export async function s3Store(settings: S3StoreSettings): Promise<Store> {
   const reading: Omit<Store, 'create' | 'probe'> = {
     url: place.url,
 
-    async stat(key, options) {
-      requireObjectKey(key);
-      return reader.stat(key, options);
-    },
-
-    async open(key, options) {
-      requireObjectKey(key);
-      return reader.open(key, options);
-    },
-
-    list(prefix, options) {
-      requireKeyPrefix(prefix);
-      return listS3(client, place, prefix, options);
-    },
-
-    versions: {
-      list(prefix, options) {
-        requireKeyPrefix(prefix);
-        return listVersions(client, place, prefix, options);
-      },
-    },
-
+    ...checkedReading({
+      stat: (key, options) => reader.stat(key, options),
+      open: (key, options) => reader.open(key, options),
+      list: (prefix, options) => listS3(client, place, prefix, options),
+      versions: { list: (prefix, options) => listVersions(client, place, prefix, options) },
+    }),
     locks: new S3Locks(client, place, { reader, clock: storeClock, advice }),
     clockSkewMs: () => storeClock.skewMs(),
 

@@ -16,8 +16,7 @@ import type {
 
 /**
  * The one place where a store's calls are repeated. A listing goes on after the last key (a listing of versions: with the last key)
- * delivered, a body at the byte where it
- * broke, if the object still has the same tag. `exists` after a repeat can be our own success whose answer was lost: callers
+ * delivered, a body at the byte where it broke, if the object still has the same tag. `exists` after a repeat can be our own success whose answer was lost: callers
  * compare contents before they call it a conflict, as they must anyway. A stream is not repeated: stores that send it in parts
  * repeat the parts.
  */
