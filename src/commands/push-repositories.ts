@@ -6,6 +6,7 @@ import type { StoreSettings } from '../store/open-store.ts';
 import type { LockMemory } from '../store/store.ts';
 import { warnOfSkew } from './clock-skew.ts';
 import type { HookContext } from './hook-context.ts';
+import { lockMemoryOf } from './lock-memory-of.ts';
 import { warnOfTraces } from './warn-of-traces.ts';
 
 type Memories = ReadonlyMap<string, SpooledLockMemory>;
@@ -70,8 +71,8 @@ async function openLockMemories(spool: Spool, { config, clock }: PushDeps): Prom
   const memories = new Map<string, SpooledLockMemory>();
   for (const { store, lock } of config.repositories) {
     if (lock === undefined) continue;
-    const about = { place: placeText(store), lock: `${lock.mode} for ${lock.periodMs} ms` };
-    memories.set(about.place, await openLockMemory(spool, about, clock.now()));
+    const about = lockMemoryOf({ store, lock });
+    memories.set(about.place, await openLockMemory(spool, about, { now: clock.now() }));
   }
   return memories;
 }

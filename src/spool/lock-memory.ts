@@ -22,17 +22,17 @@ export interface SpooledLockMemory {
 /**
  * A note here spares a look at the lock of each object, so it must be this very spool's: one that came with a copied data directory,
  * or that somebody else could have written, is passed over. `place`: where the repository lies (`placeText`); `lock`: what is asked of
- * it, in any words that change with the settings.
+ * it, in any words that change with the settings. `owner`: the user whose spool it must be, this process's own unless given.
  */
 export async function openLockMemory(
   spool: Spool,
   { place, lock }: { place: string; lock: string },
-  now: number,
+  { now, owner = process.geteuid?.() }: { now: number; owner?: number | undefined },
 ): Promise<SpooledLockMemory> {
   const name = `locks-${shortName(place)}`;
   const seen = new Map<Way, { seen: Seen; at: number }>();
   const note = await spool.read(name);
-  const mark = await ownMark(spool);
+  const mark = await markOf(spool, owner);
   if (mark !== undefined && note?.['place'] === place && note['lock'] === lock && note['spool'] === mark) {
     for (const way of WAYS) {
       const entry = entryOf(note[way], now);
@@ -50,7 +50,7 @@ export async function openLockMemory(
     async save() {
       if (!learned || spool.path === undefined) return;
       await makeSpoolDirectory(spool.path).catch(() => undefined);
-      const own = await ownMark(spool);
+      const own = await markOf(spool, owner);
       if (own !== undefined) await spool.write(name, { place, lock, spool: own, ...Object.fromEntries(seen) });
     },
   };
@@ -64,11 +64,11 @@ function entryOf(value: unknown, now: number): { seen: Seen; at: number } | unde
 }
 
 /** What a copy of the directory has not; `undefined`: there is none, or others may write there. */
-async function ownMark({ path }: Spool): Promise<string | undefined> {
+async function markOf({ path }: Spool, owner: number | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
   try {
     const found = await lstat(path);
-    const own = found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & WRITABLE_BY_OTHERS) === 0;
+    const own = found.isDirectory() && found.uid === owner && (found.mode & WRITABLE_BY_OTHERS) === 0;
     return own ? `${found.dev}:${found.ino}` : undefined;
   } catch {
     return undefined;

@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { SILENT } from '../../src/base/log.ts';
+import type { CheckItem } from '../../src/commands/check/check-item.ts';
+import { sentLocksCheck } from '../../src/commands/check/sent-locks.ts';
 import type { HookContext } from '../../src/commands/hook-context.ts';
 import { pushEverywhere } from '../../src/commands/push-everywhere.ts';
+import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { openSpool } from '../../src/spool/spool.ts';
 import type { FakeBucket, FakeBucketOptions } from '../support/fake-s3-bucket.ts';
@@ -35,22 +38,30 @@ async function start(options: FakeS3Options = {}, about: FakeBucketOptions = { l
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', fake.secretKey);
 }
 
-/** One call, as PostgreSQL makes it; answers what it asked of the store. */
-async function push(segno: number, settings: Readonly<Record<string, string>> = {}): Promise<string[]> {
-  const all = {
+function configOf(settings: Readonly<Record<string, string>> = {}): Config {
+  const environment = {
     WALHOLD_REPO: 's3://locked/main',
     WALHOLD_S3_ENDPOINT: fake.endpoint,
     WALHOLD_S3_REGION: fake.region,
     WALHOLD_S3_PATH_STYLE: 'on',
     WALHOLD_LOCK_MODE: 'compliance',
     WALHOLD_LOCK_PERIOD: '30d',
+    WALHOLD_SPOOL_PATH: join(top, 'spool'),
     ...settings,
   };
-  const { config } = loadConfig({
-    arguments: { configFile: undefined, flags: new Map() },
-    environment: all,
-    readFile: () => '',
-  });
+  return loadConfig({ arguments: { configFile: undefined, flags: new Map() }, environment, readFile: () => '' }).config;
+}
+
+/** What check says of the locks that pushes sent along. */
+async function sentLocks(): Promise<Partial<CheckItem>[]> {
+  const config = configOf();
+  const [{ number, store: settings, lock }] = config.repositories;
+  return await sentLocksCheck({ config, log: SILENT, clock: systemClock }, { number, settings, lock }, top);
+}
+
+/** One call, as PostgreSQL makes it; answers what it asked of the store. */
+async function push(segno: number, settings: Readonly<Record<string, string>> = {}): Promise<string[]> {
+  const config = configOf(settings);
   const log = { ...SILENT, warning: (message: string) => void warnings.push(message) };
   const context: HookContext = {
     config,
@@ -75,9 +86,11 @@ async function push(segno: number, settings: Readonly<Record<string, string>> = 
 describe('a push that locks', () => {
   it('looks at the lock of the first object, and believes the next ones for a day', async () => {
     await start();
+    expect(await sentLocks()).toEqual([]);
     const first = await push(4);
     expect(first.filter((one) => one === 'HeadObject' || one === 'GetObjectRetention')).not.toEqual([]);
     expect(await push(5)).toEqual(['GetObject', 'PutObject']);
+    expect(await sentLocks()).toMatchObject([{ name: 'repo locks sent along', ok: true, found: 'kept', hint: null }]);
     // Other settings are another matter.
     expect((await push(6, { WALHOLD_LOCK_PERIOD: '31d' })).length).toBeGreaterThan(2);
     for (const [key, [version]] of bucket.versions)
@@ -90,6 +103,9 @@ describe('a push that locks', () => {
     const next = await push(5);
     expect(next).toContain('PutObjectRetention');
     expect(next).not.toContain('HeadObject');
+    const [row] = await sentLocks();
+    expect(row?.found).toBe('dropped by the store, and set afterwards');
+    expect(row?.hint).toContain('walhold lock status');
     for (const [key, [version]] of bucket.versions)
       expect([key, version?.retention?.mode]).toEqual([key, 'COMPLIANCE']);
   });

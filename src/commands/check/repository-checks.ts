@@ -15,20 +15,23 @@ import { fileChecks } from './file-checks.ts';
 import { mendingOf } from './mending.ts';
 import { probeLockChecks } from './probe-lock.ts';
 import { rightsChecks } from './rights-checks.ts';
+import { sentLocksCheck } from './sent-locks.ts';
 
 /** More than the S3 store's part: a big object is made in several, and another request ends it. */
 const STREAM_BYTES = 17 * 1024 * 1024;
 
 export async function repositoryChecks(
-  { signal, clock }: CommandContext,
+  context: CommandContext,
   repository: Repository,
   cluster: { systemId: bigint | undefined; dataDirectory: string | undefined },
 ): Promise<CheckItem[]> {
+  const { signal, clock } = context;
   const repo = settingName(repository.number);
   const items = [await identityCheck(repository, cluster.systemId, signal)];
   if (items[0]?.ok === true) {
     items.push(...(await conditionChecks(repository, signal)));
     items.push(...(await protectionChecks(repository, { signal, clock })));
+    items.push(...(await sentLocksCheck(context, repository, cluster.dataDirectory)));
   } else {
     // The first push must find a new repository empty.
     const why = "it is not known to be this cluster's repository";

@@ -20,7 +20,7 @@ afterEach(async () => await rm(top, { recursive: true, force: true }));
 
 /** As the next call opens it. */
 async function opened(now = NOW, about = ABOUT, at = path): Promise<SpooledLockMemory> {
-  return openLockMemory(await openSpool(at, SILENT, now), about, now);
+  return openLockMemory(await openSpool(at, SILENT, now), about, { now });
 }
 
 async function remembered(): Promise<void> {
@@ -85,7 +85,7 @@ describe('the memory of locks', () => {
   });
 
   it('does without a spool', async () => {
-    const memory = await openLockMemory(NO_SPOOL, ABOUT, NOW);
+    const memory = await openLockMemory(NO_SPOOL, ABOUT, { now: NOW });
     memory.remember('single', 'kept');
     await memory.save();
     expect(memory.recall('single')).toBe('kept');
