@@ -1,4 +1,4 @@
-import type { StatusJson } from './status.ts';
+import type { StatusJson } from './status-json.ts';
 
 /** Prometheus' text format, version 0.0.4. What is not known is left out. */
 export function metricsOf(status: StatusJson): string {

@@ -1,7 +1,7 @@
 import { describeTrace } from '../repository/traces.ts';
 import { formatBytes } from './format-bytes.ts';
 import { plainText } from './plain-text.ts';
-import type { ErrorJson, StatusJson, TraceJson } from './status.ts';
+import type { ErrorJson, StatusJson, TraceJson } from './status-json.ts';
 
 /** So many traces are named; the rest is counted. */
 const MOST_NAMED = 5;

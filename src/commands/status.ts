@@ -4,7 +4,7 @@ import { safeWal } from '../repository/lag.ts';
 import { backupLocks, nextLockExpiry, readKnownLocks } from '../repository/lock/known-locks.ts';
 import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
 import { placeText, type Repository } from '../repository/repository.ts';
-import { tracesOf, type Trace } from '../repository/traces.ts';
+import { tracesOf } from '../repository/traces.ts';
 import { problemOf } from '../repository/verify-problem.ts';
 import { historyOf, walOf } from '../repository/wal-inventory.ts';
 import { readPostmaster } from '../server/data-directory.ts';
@@ -13,51 +13,15 @@ import { readError, type LastError } from '../spool/last-error.ts';
 import { readPushOutage } from '../spool/push-outage.ts';
 import { openSpool } from '../spool/spool.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
-import { backupJson, gapsJson, windowsJson, type BackupJson, type GapJson, type WindowJson } from './list.ts';
+import { backupJson, gapsJson, windowsJson } from './list.ts';
 import { readLocalLag, type LocalLag } from './local-lag.ts';
 import type { ServerOptions } from './local-server.ts';
 import { warnOfFailures } from './repository-failures.ts';
+import type { ErrorJson, StatusJson } from './status-json.ts';
 import { metricsOf } from './status-metrics.ts';
 import { describeStatus } from './status-text.ts';
 import { withRepositories } from './with-repositories.ts';
-import { NO_WORKER, workerJson, type WorkerJson } from './worker-status.ts';
-
-/** The shape of `walhold status --json`. `null`: not known from here. */
-export interface StatusJson {
-  rpoSeconds: number | null;
-  rpoBytes: number | null;
-  readyFiles: number | null;
-  oldestReadySeconds: number | null;
-  lastStored: { name: string; at: string } | null;
-  lastBackup: BackupJson | null;
-  windows: WindowJson[];
-  gaps: GapJson[];
-  nextLockExpiry: string | null;
-  worker: WorkerJson;
-  /** The last failure of either command, until its next success. */
-  lastErrors: { push: ErrorJson | null; fetch: ErrorJson | null };
-  outages: { pushRepositories: number[]; fetchWaitedSeconds: number | null };
-  /** Versions and delete markers of somebody else, as far as this call met them. */
-  tampering: TraceJson[];
-}
-
-export interface TraceJson {
-  /** Its number. */
-  repository: number;
-  kind: Trace['kind'];
-  /** Its key. */
-  object: string;
-  version: string;
-  at: string;
-}
-
-export interface ErrorJson {
-  at: string;
-  file: string;
-  code: string;
-  message: string;
-  detail: string | null;
-}
+import { NO_WORKER, workerJson } from './worker-status.ts';
 
 export interface StatusOptions extends ServerOptions {
   format: 'text' | 'json' | 'prometheus';

@@ -2,7 +2,7 @@ import { chown, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ListJson } from '../../src/commands/list.ts';
-import type { StatusJson } from '../../src/commands/status.ts';
+import type { StatusJson } from '../../src/commands/status-json.ts';
 import type { VerifyJson } from '../../src/commands/verify.ts';
 import type { Inspection } from '../../src/commands/wal-inspection.ts';
 import { commitKey, IDENTITY_KEY, partKey } from '../../src/repository/layout.ts';

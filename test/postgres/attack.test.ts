@@ -14,7 +14,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import type { LockStatusJson } from '../../src/commands/lock/lock-status-json.ts';
-import type { StatusJson } from '../../src/commands/status.ts';
+import type { StatusJson } from '../../src/commands/status-json.ts';
 import type { VerifyJson } from '../../src/commands/verify.ts';
 import { formatIdentity } from '../../src/repository/identity.ts';
 import { archivedCluster, backUp, restored, walhold, walholdOk, type Archived } from '../support/archived-cluster.ts';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import type { ListJson } from '../../src/commands/list.ts';
-import type { StatusJson } from '../../src/commands/status.ts';
+import type { StatusJson } from '../../src/commands/status-json.ts';
 import { archivedCluster, backUp, walhold, type Archived } from '../support/archived-cluster.ts';
 import { archiveEverything, switchWal } from '../support/archiving.ts';
 import { archiveCommand } from '../support/hook.ts';

@@ -12,7 +12,7 @@ import { makeStandby, waitUntilCaughtUp } from '../support/standby.ts';
 import { expectTruth } from '../support/stored-truth.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { workersOf } from '../support/workers.ts';
-import type { StatusJson } from '../../src/commands/status.ts';
+import type { StatusJson } from '../../src/commands/status-json.ts';
 
 /** No checkpoint takes WAL away, so that what is stored can be compared with it. */
 const KEPT = { max_wal_size: '4GB', min_wal_size: '2GB', checkpoint_timeout: '1h' };

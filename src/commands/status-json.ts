@@ -1,0 +1,40 @@
+import type { Trace } from '../repository/traces.ts';
+import type { BackupJson, GapJson, WindowJson } from './list.ts';
+import type { WorkerJson } from './worker-status.ts';
+
+/** The shape of `walhold status --json`. `null`: not known from here. */
+export interface StatusJson {
+  rpoSeconds: number | null;
+  rpoBytes: number | null;
+  readyFiles: number | null;
+  oldestReadySeconds: number | null;
+  lastStored: { name: string; at: string } | null;
+  lastBackup: BackupJson | null;
+  windows: WindowJson[];
+  gaps: GapJson[];
+  nextLockExpiry: string | null;
+  worker: WorkerJson;
+  /** The last failure of either command, until its next success. */
+  lastErrors: { push: ErrorJson | null; fetch: ErrorJson | null };
+  outages: { pushRepositories: number[]; fetchWaitedSeconds: number | null };
+  /** Versions and delete markers of somebody else, as far as this call met them. */
+  tampering: TraceJson[];
+}
+
+export interface TraceJson {
+  /** Its number. */
+  repository: number;
+  kind: Trace['kind'];
+  /** Its key. */
+  object: string;
+  version: string;
+  at: string;
+}
+
+export interface ErrorJson {
+  at: string;
+  file: string;
+  code: string;
+  message: string;
+  detail: string | null;
+}
