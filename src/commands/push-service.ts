@@ -142,13 +142,14 @@ export class PushService implements RunningService {
     const { clock, log } = this.#context;
     const { config } = this.settings;
     while (!signal.aborted) {
+      let isFine = false;
       try {
         const spool = await openSpool(spoolPathOf(this.#cluster.dataDirectory, config), log, clock.now());
-        await storeOwnWal({ ...this.#context, signal }, config, spool);
+        isFine = (await storeOwnWal({ ...this.#context, signal }, config, spool)) !== 'failed';
       } catch (error) {
         if (!signal.aborted) log.warning('could not look for WAL that was never archived', { detail: reasonOf(error) });
       }
-      await clock.sleep(OWN_WAL_EVERY_MS, signal).catch(() => undefined);
+      await clock.sleep(isFine ? PROMOTED_WITHIN_MS : OWN_WAL_AGAIN_MS, signal).catch(() => undefined);
     }
   }
 
@@ -169,4 +170,6 @@ export class PushService implements RunningService {
 
 const REST_MS = 10_000;
 const ASKS_WITHIN_MS = 90_000;
-const OWN_WAL_EVERY_MS = 60_000;
+/** pg_control is looked at so often. */
+const PROMOTED_WITHIN_MS = 5000;
+const OWN_WAL_AGAIN_MS = 60_000;

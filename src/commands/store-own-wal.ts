@@ -8,14 +8,20 @@ import type { WorkContext } from './work-context.ts';
 
 /**
  * A promoted server never archives what it had streamed before, and the old primary may not have either: once for each timeline above the
- * first, all of its own WAL that some repository lacks is stored, as `walhold wal push` does it.
+ * first, all of its own WAL that some repository lacks is stored, as `walhold wal push` does it. Only the first checkpoint on a timeline
+ * says how far the ones before it were written (PerformRecoveryXLogAction, access/transam/xlog.c): `nothing` until then, and afterwards.
  */
-export async function storeOwnWal(context: WorkContext, config: Config, spool: Spool): Promise<void> {
+export async function storeOwnWal(
+  context: WorkContext,
+  config: Config,
+  spool: Spool,
+): Promise<'nothing' | 'stored' | 'failed'> {
   const { dataDirectory, log } = context;
   const control = await readControlFile(dataDirectory);
-  if (control === undefined || !('segmentBytes' in control)) return;
+  if (control === undefined || !('segmentBytes' in control)) return 'nothing';
   const { timeline, inRecovery } = positionOfControl(control);
-  if (timeline === 1 || inRecovery || (await isOwnWalStored(spool, timeline))) return;
+  if (timeline === 1 || inRecovery || control.checkpointTimeline !== timeline) return 'nothing';
+  if (await isOwnWalStored(spool, timeline)) return 'nothing';
   const commandContext = { ...context, config, workingDirectory: dataDirectory, print: () => undefined };
   const options = { dbname: undefined, check: false };
   const { pushed, missing, failures } = await pushOwnWal(commandContext, { dataDirectory, control }, options);
@@ -23,5 +29,7 @@ export async function storeOwnWal(context: WorkContext, config: Config, spool: S
   for (const { name, repository, message } of failures) {
     log.error(name === null ? `repository ${repository}: ${message}` : `${name}, repository ${repository}: ${message}`);
   }
-  if (missing.length + failures.length === 0) await noteOwnWalStored(spool, timeline);
+  if (missing.length + failures.length > 0) return 'failed';
+  await noteOwnWalStored(spool, timeline);
+  return 'stored';
 }

@@ -198,7 +198,8 @@ describe('a base backup', () => {
   });
 
   test('of a promoted server stores the history file that the repository lacks', async () => {
-    await using archived = await archivedCluster();
+    // A worker would store it.
+    await using archived = await archivedCluster({ walhold: { push_ahead: 0 } });
     const { cluster, config } = archived;
     await cluster.configure({ archive_mode: 'off' });
     await cluster.start();

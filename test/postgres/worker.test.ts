@@ -173,6 +173,8 @@ test('a server that was promoted stores by itself what it had streamed and its p
   expect(await filedSegments(repository)).not.toContain(streamed);
   await standby.promote();
   await archiveEverything(standby);
+  // It may come minutes after the promotion.
+  await standby.query('checkpoint');
   const isStored = async (): Promise<boolean> => (await filedSegments(repository)).includes(streamed);
   await waitFor(isStored, { what: `${streamed} to be stored`, deadlineMs: 90_000 });
   const log = join(standby.dataDir, 'pg_wal/pgsql_tmp.walhold/worker.log');
