@@ -8,8 +8,8 @@ import type { WorkContext } from './work-context.ts';
 
 /**
  * A promoted server never archives what it had streamed before, and the old primary may not have either: once for each timeline above the
- * first, all of its own WAL that some repository lacks is stored, as `walhold wal push` does it. Only the first checkpoint on a timeline
- * says how far the ones before it were written (PerformRecoveryXLogAction, access/transam/xlog.c): `nothing` until then, and afterwards.
+ * first, all of its own WAL that some repository lacks is stored, as `walhold wal push` does it. The sooner the better: the first checkpoint takes away
+ * what `wal_keep_size` does not keep. `nothing`: there is no reason to, or it is done.
  */
 export async function storeOwnWal(
   context: WorkContext,
@@ -20,8 +20,7 @@ export async function storeOwnWal(
   const control = await readControlFile(dataDirectory);
   if (control === undefined || !('segmentBytes' in control)) return 'nothing';
   const { timeline, inRecovery } = positionOfControl(control);
-  if (timeline === 1 || inRecovery || control.checkpointTimeline !== timeline) return 'nothing';
-  if (await isOwnWalStored(spool, timeline)) return 'nothing';
+  if (timeline === 1 || inRecovery || (await isOwnWalStored(spool, timeline))) return 'nothing';
   const commandContext = { ...context, config, workingDirectory: dataDirectory, print: () => undefined };
   const options = { dbname: undefined, check: false };
   const { pushed, missing, failures } = await pushOwnWal(commandContext, { dataDirectory, control }, options);
