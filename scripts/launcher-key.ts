@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { VERSION } from '../src/base/version.ts';
-import { settingNames, variableOf } from '../src/config/setting-name.ts';
+import { settingVariables } from '../src/config/setting-name.ts';
 import { keyVariables, type Call } from '../src/spool/call-key.ts';
 import { ROOT } from './build.ts';
 
@@ -22,7 +22,7 @@ export function withKey(program: Call['program'], launcher: string): string {
 }
 
 function keyLines(program: Call['program']): string {
-  const names = keyVariables(settingNames().map(({ name }) => variableOf(name)));
+  const names = keyVariables(settingVariables());
   const lines = [`  key="${program} ${VERSION}\t$pid\t$home\t$start\t$#$words"\n`];
   for (let at = 0; at < names.length; at += PER_LINE) {
     const fields = names.slice(at, at + PER_LINE).map((name) => `\t\${${name}-}`);

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reasonOf } from '../base/errors.ts';
-import { settingNames, variableOf } from '../config/setting-name.ts';
+import { settingVariables } from '../config/setting-name.ts';
 import { readPostmasterLines } from '../server/data-directory.ts';
 import { keyVariables, servedName } from '../spool/call-key.ts';
 import { isUnserved, readRequest, writeRequest } from '../spool/requests.ts';
@@ -9,7 +9,7 @@ import { SERVICE_DIRECTORY, type Role } from '../spool/service.ts';
 import { openSpool, type Spool } from '../spool/spool.ts';
 import type { HookContext } from './hook-context.ts';
 import type { LocalCluster } from './local-cluster.ts';
-import { keyOf } from './served-settings.ts';
+import { keyOf, wantsWorker } from './served-settings.ts';
 
 /**
  * Has a worker do such calls' work from now on: one that lives is told, else one is started. For calls of a server that runs, which asks
@@ -29,8 +29,7 @@ export async function engageWorker(role: Role, local: LocalCluster, context: Hoo
 async function engage(role: Role, local: LocalCluster, context: HookContext): Promise<void> {
   const { config, argv, environment, clock, workingDirectory } = context;
   const { dataDirectory } = local;
-  const ahead = role === 'push' ? config.pushAheadBytes : config.fetchAheadBytes;
-  if (ahead === 0 || config.workerIdleMs === 0) return;
+  if (!wantsWorker(role, config)) return;
   if (dataDirectory === undefined || local.spool.path === undefined) return;
   if (servedName(`walhold-${role}`, argv) === undefined) return;
   const run = await readPostmasterLines(dataDirectory);
@@ -54,8 +53,4 @@ async function serviceSpool(
 ): Promise<Spool> {
   const path = join(dataDirectory, SERVICE_DIRECTORY);
   return spool.path === path ? spool : await openSpool(path, log, clock.now());
-}
-
-function settingVariables(): string[] {
-  return settingNames().map(({ name }) => variableOf(name));
 }

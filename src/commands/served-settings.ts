@@ -2,16 +2,15 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { VERSION } from '../base/version.ts';
 import { splitArguments } from '../config/arguments.ts';
+import type { Config } from '../config/config.ts';
 import { DEFAULT_CONFIG_FILE } from '../config/gather.ts';
 import { loadConfig } from '../config/load.ts';
-import { settingNames, variableOf } from '../config/setting-name.ts';
+import { settingVariables } from '../config/setting-name.ts';
 import { callKey, type Call } from '../spool/call-key.ts';
 import { readState } from '../spool/file-state.ts';
 import type { ServiceRequest } from '../spool/requests.ts';
 import { isUnchanged, type ConfigFile, type Role } from '../spool/service.ts';
 import type { ServedSettings, WorkedCluster } from './work-context.ts';
-
-const SETTING_VARIABLES: readonly string[] = settingNames().map(({ name }) => variableOf(name));
 
 /** The key of such a call under this run of the postmaster. `undefined`: none is ever served. */
 export function keyOf(
@@ -20,7 +19,13 @@ export function keyOf(
   run: Call['run'],
 ): string | undefined {
   const program = `walhold-${role}` as const;
-  return callKey({ program, version: VERSION, run, argv, environment, settingVariables: SETTING_VARIABLES });
+  return callKey({ program, version: VERSION, run, argv, environment, settingVariables: settingVariables() });
+}
+
+/** Whether these settings ask for a worker that does such calls' work. */
+export function wantsWorker(role: Role, config: Config): boolean {
+  const ahead = role === 'push' ? config.pushAheadBytes : config.fetchAheadBytes;
+  return ahead > 0 && config.workerIdleMs > 0;
 }
 
 /** The settings of the call that made the request, as it would load them now. `undefined`: they ask for no worker. Throws `config`. */
@@ -38,7 +43,6 @@ export async function servedSettings(
   // The server's commands run in the data directory.
   const readFile = (file: string): string => readFileSync(resolve(dataDirectory, file), 'utf8');
   const { config } = loadConfig({ arguments: split, environment, readFile });
-  const ahead = role === 'push' ? config.pushAheadBytes : config.fetchAheadBytes;
-  if (ahead === 0 || config.workerIdleMs === 0 || !(await isUnchanged(configFile))) return undefined;
+  if (!wantsWorker(role, config) || !(await isUnchanged(configFile))) return undefined;
   return { key, config, configFile };
 }

@@ -30,6 +30,11 @@ export function variableOf(name: string): string {
   return `WALHOLD_${name.toUpperCase()}`;
 }
 
+/** The variables of all of them, in that order. */
+export function settingVariables(): readonly string[] {
+  return settingNames().map(({ name }) => variableOf(name));
+}
+
 /** The name that the operator most likely meant, for a hint. */
 export function nearestSetting(name: string): string | undefined {
   let best: string | undefined;

@@ -1,6 +1,6 @@
 /**
  * All that decides whether a worker's answer may be believed by a call, as one line of text. The launchers in `bin/` build the same
- * line with nothing but what every shell has built in, and compare; `test/unit/spool/call-key.test.ts` holds both together.
+ * line with nothing but what every shell has built in, and compare; `test/unit/launcher-key.test.ts` holds both together.
  *
  * Fields are separated by tabs, and how many there are is fixed by the count of arguments, so that no two calls share a line.
  */

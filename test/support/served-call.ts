@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VERSION } from '../../src/base/version.ts';
-import { settingNames, variableOf } from '../../src/config/setting-name.ts';
+import { settingVariables } from '../../src/config/setting-name.ts';
 import { callKey, type PostmasterLines } from '../../src/spool/call-key.ts';
 import { readState } from '../../src/spool/file-state.ts';
 import { FetchAnswers } from '../../src/spool/fetch-answers.ts';
@@ -11,8 +11,6 @@ import { announceService, listedHistories, SERVICE_DIRECTORY, type Role } from '
 import { nameOf, segmentBytes } from './made-segments.ts';
 import { PretendCluster } from './pretend-cluster.ts';
 import { plainEnvironment } from './run.ts';
-
-export const SETTING_VARIABLES: readonly string[] = settingNames().map(({ name }) => variableOf(name));
 
 /** The shells that `/bin/sh` may be, those that this machine has. */
 export const SHELLS: readonly (readonly string[])[] = [['dash'], ['bash', '--posix'], ['busybox', 'sh']].filter(
@@ -63,7 +61,7 @@ export class ServedCluster {
       run,
       argv,
       environment: { ...plainEnvironment(), ...environment },
-      settingVariables: SETTING_VARIABLES,
+      settingVariables: settingVariables(),
     });
     if (key === undefined) return undefined;
     const config = { path: this.config, state: await readState(this.config) };
