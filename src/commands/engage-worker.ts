@@ -5,6 +5,7 @@ import { settingVariables } from '../config/setting-name.ts';
 import { readPostmasterLines } from '../server/data-directory.ts';
 import { keyVariables, servedName } from '../spool/call-key.ts';
 import { isUnserved, readRequest, writeRequest } from '../spool/requests.ts';
+import { saidLately } from '../spool/said-lately.ts';
 import { SERVICE_DIRECTORY, type Role } from '../spool/service.ts';
 import { openSpool, type Spool } from '../spool/spool.ts';
 import type { HookContext } from './hook-context.ts';
@@ -19,8 +20,10 @@ export async function engageWorker(role: Role, local: LocalCluster, context: Hoo
   try {
     await engage(role, local, context);
   } catch (error) {
+    const detail = reasonOf(error);
+    if (await saidLately(`${local.dataDirectory}: ${detail}`, context.clock.now())) return;
     context.log.warning('could not start the background worker', {
-      detail: reasonOf(error),
+      detail,
       hint: 'walhold works without, only slower.',
     });
   }
@@ -37,7 +40,7 @@ async function engage(role: Role, local: LocalCluster, context: HookContext): Pr
   if (keyOf(role, context, run) === undefined) return;
   if ((await realpath(workingDirectory)) !== (await realpath(dataDirectory))) return;
   const spool = await serviceSpool(dataDirectory, local.spool, context);
-  if (await isUnserved(spool, run)) return;
+  if (await isUnserved(spool, run, clock.now())) return;
   const at = clock.now();
   await writeRequest(spool, { role, argv, environment, at, run }, keyVariables(settingVariables()));
   if ((await readRequest(spool, role, run))?.at !== at) return;
@@ -52,5 +55,5 @@ async function serviceSpool(
   { log, clock }: Pick<HookContext, 'log' | 'clock'>,
 ): Promise<Spool> {
   const path = join(dataDirectory, SERVICE_DIRECTORY);
-  return spool.path === path ? spool : await openSpool(path, log, clock.now());
+  return spool.path === path ? spool : await openSpool(path, log, clock.now(), saidLately);
 }

@@ -21,15 +21,11 @@ export async function installFile(plain: Buffer, target: string, options: Instal
     if (spool !== undefined) await makeSpoolDirectory(spool);
     await installVia(spool ?? dirname(target), plain, target, beforeRename);
   } catch (error) {
-    if (spool !== undefined && isSpools(error)) return installFile(plain, target, { ...options, spool: undefined });
+    // A spool that cannot be used for this, full or on another filesystem, is no reason to fail; a target that cannot be written is.
+    if (spool !== undefined && systemCode(error) !== undefined)
+      return installFile(plain, target, { ...options, spool: undefined });
     throw ioError(`could not write ${target}`, error);
   }
-}
-
-/** A spool that cannot be used for this, on another filesystem for instance, is no reason to fail; a target that cannot be written is. */
-function isSpools(error: unknown): boolean {
-  const code = systemCode(error);
-  return code !== undefined && !['ENOSPC', 'EDQUOT', 'EISDIR', 'ENOTEMPTY'].includes(code);
 }
 
 async function installVia(directory: string, plain: Buffer, target: string, beforeRename: () => void): Promise<void> {

@@ -5,6 +5,7 @@ import { parseWalName } from '../postgres/wal-name.ts';
 import { chooseRepositories, closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
 import { hasStandbySignal, readPostmaster, type Postmaster } from '../server/data-directory.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
+import { saidLately } from '../spool/said-lately.ts';
 import { noteStandby, wasStandby } from '../spool/standby-note.ts';
 import type { AsOf } from './as-of.ts';
 import { askerAmong } from './asker.ts';
@@ -46,7 +47,8 @@ export async function fetchWal(request: FetchRequest, context: HookContext): Pro
   const chosen = chooseRepositories(config.repositories, request.useRepo);
   // The first timeline has no history, and everybody asks.
   if (file === undefined || file.name === '00000001.history') return 'absent';
-  const local = await openLocalCluster(request.target, context, { useSpool: SERVER_TARGETS.has(request.target) });
+  const useSpool = SERVER_TARGETS.has(request.target);
+  const local = await openLocalCluster(request.target, context, { useSpool, saidBefore: saidLately });
   let repositories: Repository[] = [];
   try {
     repositories = await openRepositories(

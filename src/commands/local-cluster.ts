@@ -2,7 +2,7 @@ import { isAbsolute, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { ControlFile } from '../postgres/control-file.ts';
 import { findDataDirectory, ownsDirectory, readControlFile } from '../server/data-directory.ts';
-import { NO_SPOOL, openSpool, type Spool } from '../spool/spool.ts';
+import { NO_SPOOL, openSpool, type SaidBefore, type Spool } from '../spool/spool.ts';
 import type { HookContext } from './hook-context.ts';
 
 /** The cluster on this machine that a WAL file belongs to, as far as its path tells. */
@@ -14,11 +14,11 @@ export interface LocalCluster {
   spool: Spool;
 }
 
-/** `walPath`: `%p`. Throws when a data directory is there and cannot be read. */
+/** `walPath`: `%p`. `saidBefore`: see `openSpool`. Throws when a data directory is there and cannot be read. */
 export async function openLocalCluster(
   walPath: string,
   context: Pick<HookContext, 'config' | 'log' | 'clock' | 'workingDirectory'>,
-  options: { useSpool: boolean },
+  options: { useSpool: boolean; saidBefore?: SaidBefore },
 ): Promise<LocalCluster> {
   const { config, log, clock, workingDirectory } = context;
   const dataDirectory = await findDataDirectory(walPath, workingDirectory);
@@ -27,7 +27,7 @@ export async function openLocalCluster(
   const useSpool = options.useSpool && (await ownsDirectory(dataDirectory));
   const [control, spool] = await Promise.all([
     readControlFile(dataDirectory),
-    useSpool ? openSpool(spoolPath, log, clock.now()) : NO_SPOOL,
+    useSpool ? openSpool(spoolPath, log, clock.now(), options.saidBefore) : NO_SPOOL,
   ]);
   return { dataDirectory, control, spool };
 }

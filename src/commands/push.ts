@@ -4,6 +4,7 @@ import { hasCode, WalholdError } from '../base/errors.ts';
 import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
 import { prepareWal } from '../repository/wal-object.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
+import { saidLately } from '../spool/said-lately.ts';
 import { abortable } from '../store/abortable.ts';
 import { deadlineAfter } from './deadline.ts';
 import { engageWorker } from './engage-worker.ts';
@@ -36,7 +37,7 @@ export async function push(walPath: string, context: HookContext): Promise<void>
 
 async function pushFile(file: WalFile, walPath: string, context: HookContext): Promise<void> {
   const { config, log, clock, by } = context;
-  const local = await openLocalCluster(walPath, context, { useSpool: true });
+  const local = await openLocalCluster(walPath, context, { useSpool: true, saidBefore: saidLately });
   try {
     const plain = await readWalFile(resolve(context.workingDirectory, walPath));
     const at = new Date(clock.now());

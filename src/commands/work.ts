@@ -152,16 +152,23 @@ class Serving {
   }
 
   async #begin(request: ServiceRequest, settings: ServedSettings): Promise<void> {
-    const { log } = this.#context;
+    const { log, clock } = this.#context;
     const { role } = request;
-    const service =
+    const starting =
       role === 'push'
-        ? await PushService.start(this.#cluster, settings, this.#context)
-        : await FetchService.start(this.#cluster, settings, request, this.#context);
+        ? PushService.start(this.#cluster, settings, this.#context)
+        : FetchService.start(this.#cluster, settings, request, this.#context);
+    // A spool that cannot be used: not every call shall try a worker on it.
+    const noteTrouble = async (): Promise<void> => noteUnserved(await this.#spool(), this.#cluster.run, clock.now());
+    const service = await starting.catch(async (error: unknown) => {
+      await noteTrouble();
+      throw error;
+    });
     if (service === undefined) return noteUnserved(await this.#spool(), this.#cluster.run);
     log.info(`serving walhold-${role} for the server with process ${this.#cluster.run[0]}`);
-    const running = service.run(this.#stop.signal).catch((error: unknown) => {
+    const running = service.run(this.#stop.signal).catch(async (error: unknown) => {
       logFailure(log, error);
+      await noteTrouble();
       this.#over = 'it cannot serve';
       this.#wake?.();
     });

@@ -45,13 +45,19 @@ export async function takeRequest(spool: Spool, role: Role, run: Call['run']): P
 
 const UNSERVED = 'unserved';
 
-/** A worker found that it cannot serve here: no other need be started for this run of the postmaster. */
-export async function noteUnserved(spool: Spool, run: Call['run']): Promise<void> {
-  await spool.write(UNSERVED, { run: run.join('\n') });
+/** When another worker may be tried, where what stood against one can be mended. */
+const AGAIN_AFTER_MS = 60_000;
+
+/** A worker found that it cannot serve here: no other need be started for this run of the postmaster, or, with `at`, for a minute. */
+export async function noteUnserved(spool: Spool, run: Call['run'], at?: number): Promise<void> {
+  await spool.write(UNSERVED, { run: run.join('\n'), ...(at === undefined ? {} : { at }) });
 }
 
-export async function isUnserved(spool: Spool, run: Call['run']): Promise<boolean> {
-  return (await spool.read(UNSERVED))?.['run'] === run.join('\n');
+export async function isUnserved(spool: Spool, run: Call['run'], now: number): Promise<boolean> {
+  const note = await spool.read(UNSERVED);
+  if (note?.['run'] !== run.join('\n')) return false;
+  const { at } = note;
+  return typeof at !== 'number' || (at <= now && now - at < AGAIN_AFTER_MS);
 }
 
 function isText(value: unknown): value is string {

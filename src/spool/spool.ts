@@ -36,18 +36,24 @@ export const NO_SPOOL: Spool = {
   remove: () => Promise.resolve(),
 };
 
-/** Opens the spool, which need not exist: the first note makes it. One listing now spares a look at each note later. */
-export async function openSpool(path: string, log: Log, now: number): Promise<Spool> {
+/** Whether the same was said before, to whoever reads this log. */
+export type SaidBefore = (what: string, now: number) => Promise<boolean>;
+
+/**
+ * Opens the spool, which need not exist: the first note makes it. One listing now spares a look at each note later. What stands against
+ * it is one warning, and none if it was `saidBefore`.
+ */
+export async function openSpool(path: string, log: Log, now: number, saidBefore?: SaidBefore): Promise<Spool> {
   const there = new Set<string>();
   let warned = false;
-  const warn = (what: string, error: unknown): void => {
-    if (!warned) {
-      log.warning(`could not ${what} in the spool ${path}`, {
-        detail: reasonOf(error),
-        hint: 'Let the user that runs the server write there, or set spool_path; walhold works without, less well in outages.',
-      });
-    }
+  const warn = async (what: string, error: unknown): Promise<void> => {
+    if (warned) return;
     warned = true;
+    if ((await saidBefore?.(`${path}: ${systemCode(error)}`, now)) === true) return;
+    log.warning(`could not ${what} in the spool ${path}`, {
+      detail: reasonOf(error),
+      hint: 'Let the user that runs the server write there, or set spool_path; walhold works without, less well in outages.',
+    });
   };
   try {
     for (const name of await readdir(path)) {
@@ -55,7 +61,7 @@ export async function openSpool(path: string, log: Log, now: number): Promise<Sp
       else if (name.startsWith('.tmp-')) await sweep(join(path, name), now - LEFTOVER_MS);
     }
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') warn('look', error);
+    if (systemCode(error) !== 'ENOENT') await warn('look', error);
   }
   const file = (name: string): string => join(path, name + SUFFIX);
   return {
@@ -65,7 +71,7 @@ export async function openSpool(path: string, log: Log, now: number): Promise<Sp
       try {
         return await readFields(file(name));
       } catch (error) {
-        if (systemCode(error) !== 'ENOENT') warn(`read ${name}`, error);
+        if (systemCode(error) !== 'ENOENT') await warn(`read ${name}`, error);
         return undefined;
       }
     },
@@ -77,7 +83,7 @@ export async function openSpool(path: string, log: Log, now: number): Promise<Sp
         else await replace(path, file(name), text);
         there.add(name);
       } catch (error) {
-        warn(`note ${name}`, error);
+        await warn(`note ${name}`, error);
       }
     },
     async remove(name) {
@@ -85,7 +91,7 @@ export async function openSpool(path: string, log: Log, now: number): Promise<Sp
       try {
         await unlink(file(name));
       } catch (error) {
-        if (systemCode(error) !== 'ENOENT') return warn(`remove ${name}`, error);
+        if (systemCode(error) !== 'ENOENT') return await warn(`remove ${name}`, error);
       }
       there.delete(name);
     },

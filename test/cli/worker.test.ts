@@ -302,7 +302,7 @@ describe('a spool that cannot be used', () => {
     await spoil();
     const words = what === 'below a missing directory' ? ['--spool-path', join(place.path, 'no/spool')] : [];
     await ready(5);
-    const result = await push(5, words);
+    const result = await push(5, words, { env: { TMPDIR: place.path } });
     if (isRoot()) await run(['chattr', '-i', spool()]);
     expect(result.status).toBe(0);
     expect(result.stderr.match(/warning:/g) ?? []).toHaveLength(1);

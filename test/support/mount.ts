@@ -23,7 +23,7 @@ export function mount(type: 'tmpfs' | 'ramfs', directory: string, options: strin
   execFileSync('mount', ['-t', type, '-o', options, type, directory], { stdio: 'ignore' });
 }
 
-/** Takes it off again, if it is there. */
+/** Takes it off again, if it is there; what somebody has open in it stays until that is closed. */
 export function unmount(directory: string): void {
-  execFileSync('sh', ['-c', 'umount "$0" 2>/dev/null || true', directory]);
+  execFileSync('sh', ['-c', 'umount -l "$0" 2>/dev/null || true', directory]);
 }
