@@ -75,8 +75,10 @@ describe(`with seed ${SEED}`, () => {
       await copy.start({ until: 'nothing' });
       let promoted = false;
       const killing = killCommands(copy, { words: ['worker.js'], kills: 10_000, random, until: () => promoted });
-      await copy.waitUntilConnectable();
-      await copy.waitUntilPromoted();
+      // Each call is a program and a worker that is not left to serve: slow on a machine that has more to do.
+      const limitMs = LONG ? 1_500_000 : 240_000;
+      await copy.waitUntilConnectable(limitMs);
+      await copy.waitUntilPromoted(limitMs);
       promoted = true;
       expect(await killing).toBeGreaterThan(2);
       expect(await fingerprint(copy)).toEqual(await fingerprint(cluster));
