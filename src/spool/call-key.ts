@@ -21,7 +21,7 @@ export type PostmasterLines = readonly [pid: string, dataDirectory: string, star
 /** How many arguments at the end name the file. */
 export const OPERANDS: Readonly<Record<Call['program'], number>> = { 'walhold-push': 1, 'walhold-fetch': 2 };
 
-/** What else decides which store is meant, and as whom: what the SDKs read. Never a secret: the line lies in a file. */
+/** What else decides which store is meant, as whom, and as of when: what the SDKs read. Never a secret: the line lies in a file. */
 export const STORE_VARIABLES: readonly string[] = [
   'HOME',
   'AWS_PROFILE',
@@ -39,6 +39,8 @@ export const STORE_VARIABLES: readonly string[] = [
   'STORAGE_EMULATOR_HOST',
   'HTTPS_PROXY',
   'https_proxy',
+  // By it a moment without a zone is read.
+  'TZ',
 ];
 
 /** The names in the key's order, the launchers' too. */

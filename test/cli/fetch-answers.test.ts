@@ -67,6 +67,7 @@ describe.each(SHELLS.map((shell) => ({ shell, name: shell.join(' ') })))('with $
       ['for another place', async () => [nameOf(5), 'pg_wal/OTHER']],
       ['for the same place by another name', async () => [nameOf(5), `./${TARGET}`]],
       ['with other words', async () => call(5, '--use-repo', '2')],
+      ['as of a moment', async () => call(5, '--as-of', '2026-11-22 19:00')],
       [
         'for a history file',
         async () => {

@@ -103,8 +103,9 @@ async function strike(original: Archived, random: (limit: number) => number): Pr
     return 1;
   }
   const word = ['bin/walhold-push', 'push.js', 'worker.js'][random(3)] ?? '';
-  // The first two live for moments only.
+  // The first two live for moments only, and come with a segment.
   for (let look = 0; look < 200; look += 1) {
+    if (look % 20 === 10) await switchWal(cluster);
     const victims = word === 'worker.js' ? workersOf(cluster.dataDir) : commandsOf(cluster, word);
     signalAll(victims.slice(0, 1), 'SIGKILL');
     if (victims.length > 0) return 1;
