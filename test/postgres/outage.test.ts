@@ -7,13 +7,14 @@ import { CHOSEN_MAJORS } from '../support/effort.ts';
 import { answers, asUsual, hangs, type Fault } from '../support/fake-s3-faults.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
 import { fingerprint } from '../support/fingerprint.ts';
-import { restoreCommand } from '../support/hook.ts';
+import { built, restoreCommand } from '../support/hook.ts';
 import { commandsOf } from '../support/killer.ts';
 import { hasPromoted, recoverFromArchive, startInVain } from '../support/recovery.ts';
 import { archivingToS3 } from '../support/s3-cluster.ts';
 import type { Settings } from '../support/server-settings.ts';
 import { copyOf, makeStandby, waitUntilReplayed } from '../support/standby.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { workersOf } from '../support/workers.ts';
 
 /** The defaults, scaled so that a test need not wait for them. */
 const IMPATIENT = { request_timeout: '2s', push_timeout: '7s', unreachable_timeout: '1s', gap_grace: '1s' };
@@ -58,11 +59,14 @@ describe('while the store does not work', () => {
     await cluster.start();
     await cluster.query('create table t as select 1 as i');
     await archiveEverything(cluster);
+    const [worker] = await workerOf(cluster);
     beginOutage(fake, hangs);
     const names = [await switchWal(cluster), await switchWal(cluster), await switchWal(cluster)];
     await waitFor(async () => (await failedPushes(cluster)) > 0, { what: 'a push to fail', deadlineMs: 30_000 });
-    // The running call and up to four more, each of at most 5 s.
-    expect(await cluster.stop('fast')).toBeLessThan(28_000);
+    expect(workersOf(cluster.dataDir)).toEqual([worker]);
+    const { elapsedMs: startMs } = await cluster.runOk([await built('walhold-push'), '--version']);
+    // The running call and up to four more, each of at most 5 s where a program starts at once.
+    expect(await cluster.stop('fast')).toBeLessThan(28_000 + 5 * startMs);
     expect(await readyFiles(cluster)).toEqual(expect.arrayContaining(names.map((name) => `${name}.ready`)));
     fake.forget();
     await cluster.start();
@@ -192,10 +196,18 @@ async function streamingStandby({ cluster, config }: Archived): Promise<Cluster>
   expect(last).toMatch(/^00000001/);
   const settings = { restore_command: await restoreCommand({ config }) };
   const standby = await makeStandby(cluster, { streaming: true, settings, env: cluster.env });
+  // What it asks for first is in the archive then: so it has a worker.
+  await archiveEverything(cluster);
   await standby.start();
   const lsn = await cluster.value<string>('select pg_current_wal_flush_lsn()::text');
   await waitUntilReplayed(standby, lsn);
+  await workerOf(standby);
   return standby;
+}
+
+async function workerOf({ dataDir }: Cluster): Promise<number[]> {
+  const one = (): number[] | undefined => (workersOf(dataDir).length === 1 ? workersOf(dataDir) : undefined);
+  return await waitFor(one, { what: 'the worker to be there', deadlineMs: 20_000 });
 }
 
 /** A copy of a cluster that will recover from the archive, and meets the fault after some files. */
