@@ -31,6 +31,8 @@ interface Part {
   writer: PartWriter;
   units: CopyUnit[];
   copied: CopiedUnit[];
+  /** Counted as read for it. */
+  readBytes: number;
 }
 
 type Stored = Omit<FinishedPart, 'part'>;
@@ -48,6 +50,7 @@ class CopyThread {
   #sending: { part: Part; durable: Promise<Stored> } | undefined;
   /** Of all parts that are not settled. */
   readonly #writers = new Set<PartWriter>();
+  #readBytes = 0;
 
   constructor(input: ThreadInput, stores: readonly Store[], say: (message: FromThread) => void) {
     this.#input = input;
@@ -55,12 +58,13 @@ class CopyThread {
     this.#say = say;
     this.#counters = new SharedCounters(input.counters);
     this.#frames = new FrameWriter(input.level);
-    const { dataDirectory, pages } = input;
+    const { dataDirectory, pages, increment } = input;
     const advanced = (bytes: number): Promise<void> => this.#advanced(bytes);
     const names = accountNames();
     this.#copier = new FileCopier({
       dataDirectory,
       pages,
+      increment,
       names,
       clock: systemClock,
       signal: this.#stop.signal,
@@ -106,12 +110,14 @@ class CopyThread {
     const target = { key, about, stores: this.#stores, signal: this.#stop.signal };
     const writer = new PartWriter(target, this.#frames);
     this.#writers.add(writer);
-    return { number, writer, units: [], copied: [] };
+    return { number, writer, units: [], copied: [], readBytes: 0 };
   }
 
   async #copyInto(part: Part, unit: CopyUnit): Promise<void> {
+    const before = this.#readBytes;
     part.units.push(unit);
     part.copied.push(await this.#copier.copy(unit, part.writer, part.number));
+    part.readBytes += this.#readBytes - before;
   }
 
   /** The next part begins while this one is still on its way; more than one on its way there never is. */
@@ -144,9 +150,9 @@ class CopyThread {
   }
 
   /** From the files as they are now: any reading of them within the backup is as good as the first. */
-  async #makeAgain({ number, writer, units, copied }: Part): Promise<Part> {
+  async #makeAgain({ number, writer, units, readBytes }: Part): Promise<Part> {
     this.#writers.delete(writer);
-    this.#counters.addBytes(-fileBytes(copied));
+    this.#counters.addBytes(-readBytes);
     const part = this.#begin(number);
     for (const unit of units) await this.#copyInto(part, unit);
     return part;
@@ -154,15 +160,12 @@ class CopyThread {
 
   async #advanced(bytes: number): Promise<void> {
     this.#counters.addBytes(bytes);
+    this.#readBytes += bytes;
     const { maxRate } = this.#input;
     if (maxRate === undefined) return;
     const waitMs = this.#counters.takeTime(systemClock.now(), (bytes / maxRate) * 1000);
     if (waitMs > 0) await systemClock.sleep(waitMs, this.#stop.signal);
   }
-}
-
-function fileBytes(copied: readonly CopiedUnit[]): number {
-  return copied.flatMap(({ frames }) => frames.flatMap(({ files }) => files)).reduce((sum, { size }) => sum + size, 0);
 }
 
 /** Answers the messages in their order, one at a time. Ends with `finish` or the first failure. */

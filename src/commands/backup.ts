@@ -3,16 +3,20 @@ import { accountNames } from '../base/account-names.ts';
 import { VERSION } from '../base/version.ts';
 import { formatBackupRecord } from '../repository/backup-record-format.ts';
 import { historyName } from '../postgres/wal-name.ts';
+import { CHANGE_SOURCE_SETTING } from '../repository/incremental-parent.ts';
 import { commitKey, type BackupId } from '../repository/layout.ts';
 import { closeRepositories, openRepositories } from '../repository/repository.ts';
 import { segmentsBetween } from '../repository/required-wal.ts';
 import { FrameWriter } from '../stream/zstd.ts';
 import { waitForSegments } from './backup/archive-watch.ts';
 import type { BackupRun } from './backup/backup-run.ts';
+import { orFull, type BackupType } from './backup/backup-type.ts';
 import { openBackupSource, type SourceOptions } from './backup/backup-source.ts';
 import { claimId } from './backup/claim-id.ts';
-import { copyLive, type LiveCopy, type LiveOptions } from './backup/copy-live.ts';
+import { copyLive, startLive, type LiveCopy, type LiveOptions } from './backup/copy-live.ts';
 import { createInAll } from './backup/create-in-all.ts';
+import { findChanges, type Increment } from './backup/find-changes.ts';
+import { findBasis } from './backup/incremental-basis.ts';
 import { storeLastPart } from './backup/last-part.ts';
 import { keepUntil, withLongerLocks, type Keep } from './backup/keep.ts';
 import { prepareRepositories } from './backup/prepare-repositories.ts';
@@ -27,6 +31,7 @@ import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
 
 export interface BackupOptions extends SourceOptions, Omit<LiveOptions, 'tries'> {
+  type: BackupType;
   /** `--primary`, of a standby; `undefined`: its `primary_conninfo`. */
   primary: string | undefined;
   /** How long the last WAL may take to arrive. */
@@ -68,14 +73,22 @@ export async function backup(context: CommandContext, options: BackupOptions): P
 
 async function takeBackup(run: BackupRun, options: BackupOptions): Promise<BackupId> {
   const { context, source } = run;
+  const basis = options.type === 'full' ? undefined : orFull(await findBasis(run), options.type, context.log);
+  const start = await startLive(run, { ...options, tries: TRIES });
+  const increment =
+    basis === undefined
+      ? undefined
+      : orFull(await findChanges(run, basis, start.started.startLsn), options.type, context.log);
+  const parent = increment?.parent;
   const copied = new CopiedParts();
-  const { id, ...claim } = await claimId(run);
+  const { id, ...claim } = await claimId(run, parent?.id);
   copied.add(claim);
+  context.log.info(parent === undefined ? `taking backup ${id}` : `taking backup ${id}, incremental on ${parent.id}`);
   const config = await storeConfig(run, id);
-  const live = await copyLive(run, id, { ...options, tries: TRIES, copied });
+  const live = await copyLive(run, id, { ...options, ...start, tries: TRIES, copied, increment });
   await source.session.close();
 
-  copied.add(await storeLastPart(run, id, live));
+  copied.add(await storeLastPart(run, id, { ...live, parent }));
   const { timeline } = live;
   const { startLsn } = live.started;
   const { stopLsn } = live.stopped;
@@ -92,15 +105,17 @@ async function takeBackup(run: BackupRun, options: BackupOptions): Promise<Backu
 
   const walRequired = { first: segments[0] ?? '', last: segments.at(-1) ?? '' };
   const record = formatBackupRecord({
-    ...describe(run, id, { copied, live, options }),
+    ...describe(run, id, { copied, live, options, increment }),
     walRequired,
     manifest,
     config,
     storedBytes: copied.storedBytes + manifest.storedBytes + (config?.storedBytes ?? 0),
   });
   await createInAll(run, commitKey(id), record);
+  const { all, copied: changed } = copied.blocks;
+  const part = parent === undefined ? '' : `incremental on ${parent.id}, ${changed} of ${all} blocks, `;
   context.log.info(
-    `stored backup ${id}: ${formatBytes(copied.sizeBytes)}, stored as ${formatBytes(copied.storedBytes)}`,
+    `stored backup ${id}: ${part}${formatBytes(copied.sizeBytes)}, stored as ${formatBytes(copied.storedBytes)}`,
   );
   return id;
 }
@@ -110,13 +125,18 @@ type Later = 'walRequired' | 'manifest' | 'config' | 'storedBytes';
 function describe(
   { context, source }: BackupRun,
   id: BackupId,
-  { copied, live, options }: { copied: CopiedParts; live: LiveCopy; options: BackupOptions },
+  {
+    copied,
+    live,
+    options,
+    increment,
+  }: { copied: CopiedParts; live: LiveCopy; options: BackupOptions; increment: Increment | undefined },
 ): Omit<Parameters<typeof formatBackupRecord>[0], Later> {
   const { started, stopped, timeline, tablespaces, badPages } = live;
   return {
     id,
-    type: 'full',
-    parent: undefined,
+    type: increment === undefined ? 'full' : 'incremental',
+    parent: increment?.parent.id,
     label: options.label,
     startedAt: started.startedAt,
     stoppedAt: stopped.stoppedAt,
@@ -131,7 +151,11 @@ function describe(
     sizeBytes: copied.sizeBytes,
     tool: `walhold ${VERSION}`,
     host: context.by.slice(context.by.lastIndexOf(' ') + 1),
-    settings: { compress_level: String(context.config.compressLevel), jobs: String(context.config.jobs) },
+    settings: {
+      compress_level: String(context.config.compressLevel),
+      jobs: String(context.config.jobs),
+      ...(increment === undefined ? {} : { [CHANGE_SOURCE_SETTING]: increment.source }),
+    },
     parts: copied.records(),
   };
 }

@@ -1,5 +1,5 @@
 import { WalholdError } from '../base/errors.ts';
-import { parseLsn, type Lsn } from './lsn.ts';
+import { formatLsn, parseLsn, type Lsn } from './lsn.ts';
 import { isTimelineId, type TimelineId } from './timeline.ts';
 
 /** What a `backup_label` says (build_backup_content, access/transam/xlogbackup.c). */
@@ -51,6 +51,14 @@ export function parseBackupHistory(text: string): BackupHistory {
 /** Whether a label is an incremental backup's: the server refuses to start from one before pg_combinebackup has joined it. */
 export function isIncrementalLabel(label: BackupLabel): boolean {
   return label.incrementalFrom !== undefined;
+}
+
+/** The label of a backup as that of an incremental one, whose parent began there (build_backup_content, access/transam/xlogbackup.c of 17). */
+export function incrementalLabel(label: Buffer, { lsn, timeline }: { lsn: Lsn; timeline: TimelineId }): Buffer {
+  return Buffer.concat([
+    label,
+    Buffer.from(`INCREMENTAL FROM LSN: ${formatLsn(lsn)}\nINCREMENTAL FROM TLI: ${timeline}\n`),
+  ]);
 }
 
 function readLabel(fields: Fields): BackupLabel {

@@ -36,7 +36,7 @@ export async function readBackups(
   repositories: readonly Repository[],
   options: CallOptions & { jobs: number; systemId?: bigint | undefined },
 ): Promise<BackupList> {
-  const { holders, listed, failures } = await listIds(repositories, options);
+  const { holders, listed, failures } = await listBackupIds(repositories, options);
   if (listed === 0) throw worstOf(failures);
   const found = await mapParallel([...holders], options.jobs, ([id, where]) => lookAt(id, where, options));
   return {
@@ -73,7 +73,8 @@ export async function readRecord(
   );
 }
 
-async function listIds(
+/** Identifiers of all that lies in `backup/`, begun or complete, oldest first, and who has it. `listed`: how many could be asked. */
+export async function listBackupIds(
   repositories: readonly Repository[],
   { signal }: CallOptions,
 ): Promise<{ holders: Map<BackupId, Repository[]>; listed: number; failures: RepositoryFailure[] }> {

@@ -10,7 +10,7 @@ import { withCommonOptions, type CommonOptions, type Companion } from '../compan
 interface BackupFlags extends CommonOptions {
   pgdata?: string;
   dbname?: string;
-  type: 'full' | 'incremental' | 'auto';
+  type: BackupOptions['type'];
   label: string;
   checkpoint: 'fast' | 'spread';
   primary?: string;
@@ -33,7 +33,14 @@ export function addBackupCommand({ program, run }: Companion): void {
   withCommonOptions(command, 'writes')
     .option('-D, --pgdata <DIR>', 'data directory (default: PGDATA, else where the server says)')
     .option('-d, --dbname <CONNSTR>', 'connection string, as for psql; PG* variables count too')
-    .addOption(choice('--type <TYPE>', 'kind of backup', ['full', 'incremental', 'auto'], 'full'))
+    .addOption(
+      choice(
+        '--type <TYPE>',
+        'kind of backup; auto: incremental where that can be',
+        ['full', 'incremental', 'auto'],
+        'full',
+      ),
+    )
     .option('-l, --label <LABEL>', 'label of the backup', 'walhold base backup')
     // A setting, and so taken before commander sees it: here for the help.
     .option('-j, --jobs <N>', 'threads that copy (the setting jobs)')
@@ -51,7 +58,6 @@ export function addBackupCommand({ program, run }: Companion): void {
     .action(async (flags: BackupFlags) => {
       const options = optionsOf(flags);
       await run(flags, async (context) => {
-        if (flags.type === 'auto') context.log.info('--type=auto takes a full backup in this version');
         const { backup } = await import('../../commands/backup.ts');
         const dataDirectory = flags.pgdata === undefined ? undefined : resolve(context.workingDirectory, flags.pgdata);
         return await backup(context, { ...options, dataDirectory });
@@ -61,10 +67,10 @@ export function addBackupCommand({ program, run }: Companion): void {
 
 function optionsOf(flags: BackupFlags): Omit<BackupOptions, 'dataDirectory'> {
   for (const name of LACKING) if (flags[name] !== undefined) throw unsupported(`--${name}`);
-  if (flags.type === 'incremental') throw unsupported('--type=incremental');
   const wait = parseTime(flags.walTimeout, 's');
   if (!wait.ok) throw new WalholdError('usage', 'bad value for --wal-timeout', { detail: wait.message });
   return {
+    type: flags.type,
     connectionString: flags.dbname,
     label: labelOf(flags.label),
     fast: flags.checkpoint === 'fast',

@@ -20,15 +20,16 @@ const MOST_TRIES = 60;
 
 /**
  * A name of our own: part 1, which holds `PG_VERSION` alone, is created at once, and creating is what only one can do. A second
- * that another backup has taken, finished or not, is left to it.
+ * that another backup has taken, finished or not, is left to it. With a `parent` the name is that of an incremental backup, behind it.
  */
-export async function claimId(run: BackupRun): Promise<ClaimedBackup> {
+export async function claimId(run: BackupRun, parent: BackupId | undefined): Promise<ClaimedBackup> {
   const { clock } = run.context;
   const number = run.counters.nextPart();
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const now = clock.now();
-    const id = backupId(new Date(now), 'full');
-    const claimed = (await isTaken(run, id)) ? undefined : await tryClaim(run, id, number, new Date(now));
+    const id = backupId(new Date(now), parent === undefined ? 'full' : 'incremental');
+    const isFree = (parent === undefined || parent < id) && !(await isTaken(run, id));
+    const claimed = !isFree ? undefined : await tryClaim(run, id, number, new Date(now));
     if (claimed !== undefined) return claimed;
     run.context.log.debug(`the name ${id} is taken`);
     await clock.sleep(1000 - (now % 1000), run.signal);

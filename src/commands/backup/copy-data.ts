@@ -4,10 +4,19 @@ import { walkData, type DataDirectory } from '../../server/walk-data.ts';
 import { BadPages } from './bad-pages.ts';
 import type { BackupRun } from './backup-run.ts';
 import { copyAll } from './copy-pool.ts';
+import type { Increment } from './find-changes.ts';
+import { incrementInput, planFiles } from './plan-files.ts';
 import { planUnits } from './plan-units.ts';
 import { showProgress, type ProgressOutput } from './progress.ts';
 import type { CopiedParts } from './record-of.ts';
 import type { ThreadInput } from './thread-protocol.ts';
+
+/** What is copied, and where to. */
+export interface CopyTask {
+  copied: CopiedParts;
+  /** `undefined`: of every file the whole. */
+  increment: Increment | undefined;
+}
 
 export interface CopyOptions {
   /** Bytes a second; `undefined`: as fast as it goes. */
@@ -20,11 +29,11 @@ export interface CopyOptions {
 /** A part ends after the file with which it reaches this: small enough to be fetched by hand, large enough to be few. */
 const PART_BYTES = 1024 ** 3;
 
-/** Copies everything but `pg_control` into `copied`, with `jobs` threads. Files in `already` are there. */
+/** Copies everything but `pg_control` into `copied`, with `jobs` threads. What is in it already is passed over. */
 export async function copyData(
   run: BackupRun,
   id: BackupId,
-  { copied, already, ...options }: CopyOptions & { copied: CopiedParts; already: ReadonlySet<string> },
+  { copied, increment, ...options }: CopyOptions & CopyTask,
 ): Promise<{ tablespaces: DataDirectory['tablespaces']; badPages: BadPages }> {
   const { context, source, counters, signal } = run;
   const { config, log, clock } = context;
@@ -33,8 +42,10 @@ export async function copyData(
   for (const path of found.special.slice(0, 20)) {
     log.warning(`left out of the backup: ${path.toString()}, which is neither a file nor a directory`);
   }
+  const already = new Set(copied.paths());
   const files = found.files.filter(({ path }) => typeof path !== 'string' || !already.has(path));
-  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const plan = planFiles(files, increment, source.control.blockBytes);
+  const totalBytes = [...plan.files, ...plan.changes].reduce((sum, { bytes }) => sum + bytes, 0);
   log.info(`copying ${formatBytes(totalBytes)} in ${files.length} files`);
 
   const badPages = new BadPages();
@@ -44,12 +55,12 @@ export async function copyData(
     options.progress === undefined ? undefined : showProgress(progress, options.progress, { clock, done: done.signal });
   try {
     const parts = await copyAll({
-      input: threadInput(run, id, options),
+      input: threadInput(run, id, { ...options, increment }),
       jobs: config.jobs,
-      units: planUnits({ files, directories: found.directories }),
+      units: planUnits({ ...plan, directories: found.directories }),
       signal,
       copied(unit) {
-        copied.frames.push(...unit.frames);
+        copied.addUnit(unit);
         badPages.add(unit.badPages);
       },
     });
@@ -61,7 +72,11 @@ export async function copyData(
   return { tablespaces: found.tablespaces, badPages };
 }
 
-function threadInput(run: BackupRun, id: BackupId, { maxRate, tries }: CopyOptions): ThreadInput {
+function threadInput(
+  run: BackupRun,
+  id: BackupId,
+  { maxRate, tries, increment }: CopyOptions & Pick<CopyTask, 'increment'>,
+): ThreadInput {
   const { context, source, repositories, counters } = run;
   const { blockBytes, blocksPerFile, dataChecksumVersion, systemId } = source.control;
   return {
@@ -74,6 +89,7 @@ function threadInput(run: BackupRun, id: BackupId, { maxRate, tries }: CopyOptio
     systemId: String(systemId),
     by: context.by,
     pages: dataChecksumVersion === 0 ? undefined : { pageBytes: blockBytes, blocksPerFile },
+    increment: increment === undefined ? undefined : incrementInput(increment, blockBytes),
     partBytes: PART_BYTES,
     maxRate,
     counters: counters.memory,

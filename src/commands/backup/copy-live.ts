@@ -10,9 +10,8 @@ import type { DataDirectory } from '../../server/walk-data.ts';
 import { watchArchiving } from './archive-watch.ts';
 import type { BadPages } from './bad-pages.ts';
 import type { BackupRun } from './backup-run.ts';
-import { copyData, type CopyOptions } from './copy-data.ts';
+import { copyData, type CopyOptions, type CopyTask } from './copy-data.ts';
 import { readControlMember } from './last-part.ts';
-import type { CopiedParts } from './record-of.ts';
 import type { Member } from './write-members.ts';
 
 export interface LiveOptions extends CopyOptions {
@@ -32,23 +31,33 @@ export interface LiveCopy {
   badPages: BadPages;
 }
 
+/** A backup that the server has begun. */
+export interface LiveStart {
+  started: StartedBackup;
+  /** Segments that were not archived before. */
+  unarchived: ReadonlySet<string>;
+}
+
+/** Starts a backup in the source's session. */
+export async function startLive({ context, source }: BackupRun, options: LiveOptions): Promise<LiveStart> {
+  const { session, facts, dataDirectory } = source;
+  const unarchived = facts.inRecovery ? new Set<string>() : unarchivedSegments(dataDirectory);
+  context.log.info(`waiting for a checkpoint${options.fast ? '' : ' (--checkpoint=fast makes it at once)'}`);
+  const started = await startBackup(session, { major: facts.major, label: options.label, fast: options.fast });
+  return { started, unarchived };
+}
+
 /**
- * Starts a backup in the source's session, copies everything, reads `pg_control`, stops the backup. A server that goes away, follows
- * another timeline or turns out not to archive ends it with an error; the server itself then drops the backup with the session.
+ * Copies everything, reads `pg_control`, stops the backup. A server that goes away, follows another timeline or turns out not to
+ * archive ends it with an error; the server itself then drops the backup with the session.
  */
 export async function copyLive(
   run: BackupRun,
   id: BackupId,
-  options: LiveOptions & { copied: CopiedParts },
+  { started, unarchived, ...options }: LiveOptions & LiveStart & CopyTask,
 ): Promise<LiveCopy> {
   const { context, source } = run;
   const { session, facts, dataDirectory } = source;
-  const unarchived = facts.inRecovery ? new Set<string>() : unarchivedSegments(dataDirectory);
-  context.log.info(
-    `backup ${id}: waiting for a checkpoint${options.fast ? '' : ' (--checkpoint=fast makes it at once)'}`,
-  );
-  const started = await startBackup(session, { major: facts.major, label: options.label, fast: options.fast });
-
   const failed = new AbortController();
   const over = new AbortController();
   const signal = AbortSignal.any([run.signal, session.lost, failed.signal]);
@@ -57,8 +66,7 @@ export async function copyLive(
     failed.abort(error),
   );
   try {
-    const already = new Set(options.copied.paths());
-    const { tablespaces, badPages } = await copyData(live, id, { ...options, already });
+    const { tablespaces, badPages } = await copyData(live, id, options);
     badPages.judge(options.allowBadPages, context.log);
     const control = await readControlMember(dataDirectory, context.clock, signal);
     const stopped = await stopBackup(session, facts.major);

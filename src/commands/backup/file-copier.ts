@@ -1,18 +1,30 @@
 import { createHash, hash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs';
-import { ioError, systemCode } from '../../base/errors.ts';
+import { closeSync, statSync, type Stats } from 'node:fs';
 import type { AccountNames } from '../../base/account-names.ts';
 import type { Clock } from '../../base/clock.ts';
-import { firstBlock, relationFile, type RelationFile } from '../../postgres/relation-file.ts';
+import { firstBlock } from '../../postgres/relation-file.ts';
 import type { PartWriter } from '../../repository/part-writer.ts';
 import { below, type DataPath } from '../../server/walk-data.ts';
 import { tarHeader, tarPadding } from '../../stream/tar-header.ts';
+import { findChangedBlocks, isOlderThanParent } from './changed-blocks.ts';
+import { blocksWithin, incrementalContent, type FileContent } from './file-content.ts';
+import { openSource, orVanished, readFully, type OpenSource } from './open-source.ts';
 import { settlePages } from './settle-pages.ts';
-import type { CopiedFile, CopiedFrame, CopiedUnit, CopyUnit, ThreadInput } from './thread-protocol.ts';
+import type {
+  BlockCounts,
+  ChangedFile,
+  CopiedFile,
+  CopiedFrame,
+  CopiedUnit,
+  CopyUnit,
+  IncrementInput,
+  ThreadInput,
+} from './thread-protocol.ts';
 
 export interface FileCopierDeps {
   dataDirectory: string;
   pages: ThreadInput['pages'];
+  increment: ThreadInput['increment'];
   names: AccountNames;
   clock: Clock;
   signal: AbortSignal;
@@ -25,22 +37,13 @@ const READ_BYTES = 1024 * 1024;
 /** A run of small files with their headers is put together in the same buffer. */
 const BUFFER_BYTES: number = READ_BYTES + 128 * 1024;
 
-interface Source {
-  fd: number;
-  path: DataPath;
-  name: string;
-  /** `undefined`: its pages, if it has any, carry no checksums. */
-  relation: RelationFile | undefined;
-  stats: Stats;
-}
-
 /** Copies files of the data directory into the frames of a part: reads, checks pages, hashes, compresses. One buffer serves all. */
 export class FileCopier {
   readonly #deps: FileCopierDeps;
   readonly #buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #run: CopiedFile[] = [];
   #used = 0;
-  #done: { frames: CopiedFrame[]; badPages: { path: string; block: number }[] } = { frames: [], badPages: [] };
+  #done: { frames: CopiedFrame[]; badPages: { path: string; block: number }[]; blocks: BlockCounts } = nothing();
 
   constructor(deps: FileCopierDeps) {
     this.#deps = deps;
@@ -48,36 +51,81 @@ export class FileCopier {
 
   /** `part`: the number of the part that `writer` writes. Files that have vanished are passed over. Throws `io`. */
   async copy(unit: CopyUnit, writer: PartWriter, part: number): Promise<CopiedUnit> {
-    this.#done = { frames: [], badPages: [] };
-    if (unit.kind === 'directories') await this.#copyDirectories(unit.paths, writer, part);
-    else for (const path of unit.paths) await this.#copyFile(path, writer, part);
+    this.#done = nothing();
+    switch (unit.kind) {
+      case 'directories':
+        await this.#copyDirectories(unit.paths, writer, part);
+        break;
+      case 'files':
+        for (const path of unit.paths) await this.#copyFile({ path }, writer, part);
+        break;
+      case 'changes':
+        for (const file of unit.files) await this.#copyFile({ path: file.path, changed: file }, writer, part);
+    }
     await this.#flushRun(writer, part);
     return this.#done;
   }
 
-  async #copyFile(path: DataPath, writer: PartWriter, part: number): Promise<void> {
+  async #copyFile(
+    { path, changed }: { path: DataPath; changed?: ChangedFile },
+    writer: PartWriter,
+    part: number,
+  ): Promise<void> {
     const source = openSource(this.#deps.dataDirectory, path);
     if (source === undefined) return;
     try {
-      const header = this.#header(path, 'file', source.stats);
-      const total = header.length + source.stats.size + tarPadding(source.stats.size);
+      const content = await this.#contentOf(source, changed);
+      const header = this.#header(content.path, { kind: 'file', size: content.size }, source.stats);
+      const total = header.length + content.size + tarPadding(content.size);
+      const member = { content, header, modifiedAt: seconds(source.stats) };
       if (this.#used + total > this.#buffer.length) await this.#flushRun(writer, part);
-      if (total > this.#buffer.length) await this.#copyAlone(source, header, total, writer, part);
-      else await this.#addToRun(source, header);
+      if (total > this.#buffer.length) await this.#copyAlone(member, total, writer, part);
+      else await this.#addToRun(member);
     } finally {
       closeSync(source.fd);
     }
   }
 
-  async #addToRun(source: Source, header: Buffer): Promise<void> {
-    const { size } = source.stats;
+  /** The whole file, or its changed blocks where that is less. */
+  async #contentOf(source: OpenSource, changed: ChangedFile | undefined): Promise<FileContent> {
+    const { path, relation, stats } = source;
+    const fill = (chunk: Buffer, position: number): Promise<void> => this.#fill(source, chunk, position);
+    const whole = { path, size: stats.size, fill };
+    const { increment } = this.#deps;
+    if (increment === undefined || relation?.fork !== 'main') return whole;
+    const fileBlocks = stats.size / increment.pageBytes;
+    // Half a page at the end is one that is just being added.
+    if (!Number.isInteger(fileBlocks)) return whole;
+    const blocks =
+      changed === undefined ? undefined : await this.#changedBlocks(source, changed, fileBlocks, increment);
+    const file = { path: source.name, fileBlocks, pageBytes: increment.pageBytes };
+    const content = blocks === undefined ? undefined : incrementalContent(file, blocks, fill);
+    this.#done.blocks.all += fileBlocks;
+    this.#done.blocks.copied += content === undefined || blocks === undefined ? fileBlocks : blocks.length;
+    return content ?? whole;
+  }
+
+  /** `undefined`: all may have changed. */
+  async #changedBlocks(
+    source: OpenSource,
+    { blocks }: ChangedFile,
+    fileBlocks: number,
+    increment: IncrementInput,
+  ): Promise<Uint32Array | undefined> {
+    if (blocks !== undefined) return blocksWithin(blocks, fileBlocks);
+    if (!isOlderThanParent(source, increment)) return undefined;
+    return await findChangedBlocks(source, { ...this.#deps, increment });
+  }
+
+  async #addToRun({ content, header, modifiedAt }: Member): Promise<void> {
+    const { path, size } = content;
     const at = this.#used + header.length;
     this.#buffer.set(header, this.#used);
-    const content = this.#buffer.subarray(at, at + size);
-    await this.#fill(source, content, 0);
+    const bytes = this.#buffer.subarray(at, at + size);
+    await content.fill(bytes, 0);
     this.#used = at + size + tarPadding(size);
     this.#buffer.fill(0, at + size, this.#used);
-    this.#run.push(entry(source, at, hash('sha256', content)));
+    this.#run.push({ path, size, at, sha256: hash('sha256', bytes), modifiedAt });
   }
 
   async #flushRun(writer: PartWriter, part: number): Promise<void> {
@@ -90,25 +138,30 @@ export class FileCopier {
     await writer.ready();
   }
 
-  async #copyAlone(source: Source, header: Buffer, total: number, writer: PartWriter, part: number): Promise<void> {
-    const { size } = source.stats;
+  async #copyAlone(
+    { content, header, modifiedAt }: Member,
+    total: number,
+    writer: PartWriter,
+    part: number,
+  ): Promise<void> {
+    const { path, size } = content;
     const digest = createHash('sha256');
     writer.beginFrame(total);
     writer.write(header);
     for (let position = 0; position < size; position += READ_BYTES) {
       const chunk = this.#buffer.subarray(0, Math.min(READ_BYTES, size - position));
-      await this.#fill(source, chunk, position);
+      await content.fill(chunk, position);
       digest.update(chunk);
       writer.write(chunk);
       await writer.ready();
     }
     writer.write(Buffer.alloc(tarPadding(size)));
-    const files = [entry(source, header.length, digest.digest('hex'))];
+    const files = [{ path, size, at: header.length, sha256: digest.digest('hex'), modifiedAt }];
     this.#done.frames.push({ ...writer.endFrame(), part, files });
   }
 
   /** Fills the chunk from the file, with zeros where that has shrunk, and checks the pages in it. */
-  async #fill(source: Source, chunk: Buffer, position: number): Promise<void> {
+  async #fill(source: OpenSource, chunk: Buffer, position: number): Promise<void> {
     const { signal, clock, pages } = this.#deps;
     signal.throwIfAborted();
     chunk.fill(0, readFully(source, chunk, position));
@@ -128,7 +181,7 @@ export class FileCopier {
     const headers = paths.flatMap((path) => {
       // Links that stand for directories (pg_wal, tablespaces) are followed.
       const stats = orVanished(below(this.#deps.dataDirectory, path), (one) => statSync(one));
-      return stats === undefined ? [] : [this.#header(path, 'directory', stats)];
+      return stats === undefined ? [] : [this.#header(path, { kind: 'directory', size: 0 }, stats)];
     });
     const bytes = Buffer.concat(headers);
     if (bytes.length === 0) return;
@@ -138,53 +191,25 @@ export class FileCopier {
     await writer.ready();
   }
 
-  #header(path: DataPath, kind: 'file' | 'directory', stats: Stats): Buffer {
+  #header(path: DataPath, { kind, size }: { kind: 'file' | 'directory'; size: number }, stats: Stats): Buffer {
     const { names } = this.#deps;
     const { uid, gid, mode } = stats;
-    const size = kind === 'file' ? stats.size : 0;
     const owner = { uid, gid, user: names.user(uid), group: names.group(gid) };
     return tarHeader({ name: path, kind, size, mode, modifiedAt: seconds(stats), ...owner });
   }
 }
 
-function entry({ path, stats }: Source, at: number, sha256: string): CopiedFile {
-  return { path, size: stats.size, at, sha256, modifiedAt: seconds(stats) };
+interface Member {
+  content: FileContent;
+  header: Buffer;
+  /** Seconds since 1970. */
+  modifiedAt: number;
+}
+
+function nothing(): { frames: CopiedFrame[]; badPages: { path: string; block: number }[]; blocks: BlockCounts } {
+  return { frames: [], badPages: [], blocks: { all: 0, copied: 0 } };
 }
 
 function seconds(stats: Stats): number {
   return Math.floor(stats.mtimeMs / 1000);
-}
-
-/** `undefined`: it has vanished. */
-function openSource(dataDirectory: string, path: DataPath): Source | undefined {
-  const full = below(dataDirectory, path);
-  return orVanished(full, (one) => {
-    const fd = openSync(one, 'r');
-    const name = path.toString('latin1');
-    return { fd, path, name, relation: relationFile(name), stats: fstatSync(fd) };
-  });
-}
-
-/** Up to the chunk's end or the file's; answers how many bytes came. */
-function readFully({ fd, name }: Source, chunk: Buffer, position: number): number {
-  let done = 0;
-  try {
-    while (done < chunk.length) {
-      const bytes = readSync(fd, chunk, done, chunk.length - done, position + done);
-      if (bytes === 0) break;
-      done += bytes;
-    }
-    return done;
-  } catch (error) {
-    throw ioError(`could not read ${name}`, error);
-  }
-}
-
-function orVanished<T>(path: string | Buffer, look: (path: string | Buffer) => T): T | undefined {
-  try {
-    return look(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw ioError(`could not open ${path.toString()}`, error);
-  }
 }

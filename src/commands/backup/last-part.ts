@@ -2,7 +2,9 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ioError, WalholdError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
+import { incrementalLabel } from '../../postgres/backup-label.ts';
 import { CONTROL_FILE_PATH, parseControlFile } from '../../postgres/control-file.ts';
+import type { BackupRecord } from '../../repository/backup-record.ts';
 import { partKey, type BackupId } from '../../repository/layout.ts';
 import type { StoppedBackup } from '../../server/backup-mode.ts';
 import { beginObject, type BackupRun } from './backup-run.ts';
@@ -33,16 +35,27 @@ export async function readControlMember(dataDirectory: string, clock: Clock, sig
   throw new WalholdError('damaged', `the checksum of ${path} does not fit its contents, however often it is read`);
 }
 
-/** The part that makes the rest a backup: what the stop gave, and `pg_control` as its last member. */
+/**
+ * The part that makes the rest a backup: what the stop gave, and `pg_control` as its last member. Of an incremental backup the
+ * label names its parent's start, so that no server starts from it alone.
+ */
 export async function storeLastPart(
   run: BackupRun,
   id: BackupId,
-  { stopped, control }: { stopped: StoppedBackup; control: Member },
+  {
+    stopped,
+    control,
+    parent,
+  }: { stopped: StoppedBackup; control: Member; parent: Pick<BackupRecord, 'startLsn' | 'timeline'> | undefined },
 ): Promise<{ part: FinishedPart; frame: CopiedFrame }> {
   const at = new Date(run.context.clock.now());
   const { uid, gid } = control;
   const own = { mode: FILE_MODE, uid, gid, modifiedAt: Math.floor(at.getTime() / 1000) };
-  const members: Member[] = [{ path: 'backup_label', content: stopped.label, ...own }];
+  const label =
+    parent === undefined
+      ? stopped.label
+      : incrementalLabel(stopped.label, { lsn: parent.startLsn, timeline: parent.timeline });
+  const members: Member[] = [{ path: 'backup_label', content: label, ...own }];
   if (stopped.tablespaceMap !== undefined)
     members.push({ path: 'tablespace_map', content: stopped.tablespaceMap, ...own });
   members.push(control);

@@ -1,5 +1,5 @@
-import type { DataDirectory, DataFile, DataPath } from '../../server/walk-data.ts';
-import type { CopyUnit } from './thread-protocol.ts';
+import type { DataDirectory, DataFile } from '../../server/walk-data.ts';
+import type { ChangedFile, CopyUnit } from './thread-protocol.ts';
 
 /** Smaller files share a frame with their neighbours. */
 const SMALL_BYTES = 512 * 1024;
@@ -8,32 +8,62 @@ const RUN_BYTES = 1024 * 1024;
 const HEADER_BYTES = 1024;
 const DIRECTORIES = 1000;
 
+/** A changed file, and about how many bytes must be read of it. */
+export interface PlannedChange {
+  file: ChangedFile;
+  bytes: number;
+}
+
+export interface CopyPlan extends Pick<DataDirectory, 'files' | 'directories'> {
+  changes?: readonly PlannedChange[];
+}
+
 /**
  * In which order the threads copy: the largest files first, each alone, so that none is left at the end when the others have
  * nothing to do; then the small ones in runs of neighbours.
  */
-export function planUnits(data: Pick<DataDirectory, 'files' | 'directories'>): CopyUnit[] {
-  const large = data.files.filter(({ bytes }) => bytes > SMALL_BYTES).sort((a, b) => b.bytes - a.bytes);
-  const units: CopyUnit[] = large.map(({ path }) => ({ kind: 'files', paths: [path] }));
-  const small = data.files.filter(({ bytes }) => bytes <= SMALL_BYTES);
-  for (const paths of runs(small)) units.push({ kind: 'files', paths });
-  for (let at = 0; at < data.directories.length; at += DIRECTORIES) {
-    units.push({ kind: 'directories', paths: data.directories.slice(at, at + DIRECTORIES) });
+export function planUnits({ files, directories, changes = [] }: CopyPlan): CopyUnit[] {
+  const large: Sized[] = [
+    ...files.filter(isLarge).map(({ path, bytes }) => ({ bytes, unit: whole([{ path, bytes }]) })),
+    ...changes.filter(isLarge).map((one) => ({ bytes: one.bytes, unit: changed([one]) })),
+  ];
+  const units = large.sort((a, b) => b.bytes - a.bytes).map(({ unit }) => unit);
+  for (const run of runs(files.filter((file) => !isLarge(file)))) units.push(whole(run));
+  for (const run of runs(changes.filter((change) => !isLarge(change)))) units.push(changed(run));
+  for (let at = 0; at < directories.length; at += DIRECTORIES) {
+    units.push({ kind: 'directories', paths: directories.slice(at, at + DIRECTORIES) });
   }
   return units;
 }
 
-function* runs(files: readonly DataFile[]): Generator<DataPath[]> {
-  let run: DataPath[] = [];
+interface Sized {
+  bytes: number;
+  unit: CopyUnit;
+}
+
+function isLarge({ bytes }: { bytes: number }): boolean {
+  return bytes > SMALL_BYTES;
+}
+
+function whole(files: readonly DataFile[]): CopyUnit {
+  return { kind: 'files', paths: files.map(({ path }) => path) };
+}
+
+function changed(changes: readonly PlannedChange[]): CopyUnit {
+  return { kind: 'changes', files: changes.map(({ file }) => file) };
+}
+
+function* runs<T extends { bytes: number }>(files: readonly T[]): Generator<T[]> {
+  let run: T[] = [];
   let runBytes = 0;
-  for (const { path, bytes } of files) {
-    if (run.length > 0 && runBytes + bytes > RUN_BYTES) {
+  for (const file of files) {
+    if (run.length > 0 && runBytes + file.bytes > RUN_BYTES) {
       yield run;
       run = [];
       runBytes = 0;
     }
-    run.push(path);
-    runBytes += bytes + HEADER_BYTES;
+    run.push(file);
+    runBytes += file.bytes + HEADER_BYTES;
   }
   if (run.length > 0) yield run;
 }

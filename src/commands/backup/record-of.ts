@@ -1,16 +1,23 @@
 import type { BackupRecord, FileRecord, FrameRecord, PartRecord } from '../../repository/backup-record.ts';
-import type { CopiedFile, CopiedFrame, FinishedPart } from './thread-protocol.ts';
+import type { BlockCounts, CopiedFile, CopiedFrame, CopiedUnit, FinishedPart } from './thread-protocol.ts';
 import type { BackupSource } from './backup-source.ts';
 
 /** What has been copied so far, over all threads. */
 export class CopiedParts {
   readonly frames: CopiedFrame[] = [];
   readonly parts: FinishedPart[] = [];
+  readonly blocks: BlockCounts = { all: 0, copied: 0 };
 
   /** A part that was written at once, with its one frame. */
   add({ part, frame }: { part: FinishedPart; frame: CopiedFrame }): void {
     this.parts.push(part);
     this.frames.push(frame);
+  }
+
+  addUnit({ frames, blocks }: CopiedUnit): void {
+    this.frames.push(...frames);
+    this.blocks.all += blocks.all;
+    this.blocks.copied += blocks.copied;
   }
 
   /** All paths that are text. */

@@ -1,5 +1,6 @@
 /** What the backup's main thread and its copying threads say to each other. All of it survives structured cloning. */
 import type { PlainError } from '../../base/plain-error.ts';
+import type { Lsn } from '../../postgres/lsn.ts';
 import type { FrameRecord, StoredRecord } from '../../repository/backup-record.ts';
 import type { DataPath } from '../../server/walk-data.ts';
 import type { StoreSettings } from '../../store/open-store.ts';
@@ -19,12 +20,22 @@ export interface ThreadInput {
   by: string;
   /** `undefined`: pages carry no checksums. */
   pages: { pageBytes: number; blocksPerFile: number } | undefined;
+  /** `undefined`: of a full backup. */
+  increment: IncrementInput | undefined;
   /** A part ends after the file with which it has reached this. */
   partBytes: number;
   /** Plain bytes a second of all threads together. */
   maxRate: number | undefined;
   /** See `SharedCounters`. */
   counters: SharedArrayBuffer;
+}
+
+export interface IncrementInput {
+  pageBytes: number;
+  /** Where the parent started: pages with this LSN or a later one have changed. */
+  since: Lsn;
+  /** Milliseconds since 1970, when the parent began: a file made later is not the one that the parent holds. */
+  parentStartedMs: number;
 }
 
 export interface ThreadRepository {
@@ -35,7 +46,16 @@ export interface ThreadRepository {
 
 /** One errand: becomes one frame, or several where files turn out larger than they looked. */
 export type CopyUnit =
-  { kind: 'files'; paths: readonly DataPath[] } | { kind: 'directories'; paths: readonly DataPath[] };
+  | { kind: 'files'; paths: readonly DataPath[] }
+  | { kind: 'directories'; paths: readonly DataPath[] }
+  | { kind: 'changes'; files: readonly ChangedFile[] };
+
+/** A relation's file of which the parent holds an older state: only its changed blocks are copied, if that is less. */
+export interface ChangedFile {
+  path: string;
+  /** Ascending block numbers in the file, some perhaps behind its end; `undefined`: to be found by the LSNs in its pages. */
+  blocks: Uint32Array | undefined;
+}
 
 export type ToThread = { kind: 'copy'; unit: CopyUnit } | { kind: 'finish' } | { kind: 'abort' };
 
@@ -51,6 +71,15 @@ export type FromThread =
 export interface CopiedUnit {
   frames: readonly CopiedFrame[];
   badPages: readonly { path: string; block: number }[];
+  blocks: BlockCounts;
+}
+
+/** Of relations' main forks in an incremental backup. */
+export interface BlockCounts {
+  /** All that the files have. */
+  all: number;
+  /** Those that are in the backup. */
+  copied: number;
 }
 
 export interface CopiedFrame extends Omit<FrameRecord, 'files'> {

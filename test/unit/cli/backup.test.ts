@@ -5,7 +5,6 @@ const REPO = ['--repo', 'file:///nonexistent/repository'];
 
 describe('walhold backup', () => {
   it.each([
-    [['--type', 'incremental'], '--type=incremental is not supported by this version'],
     [['--keep', 'a while'], 'bad value for --keep'],
     [['--keep', '0'], 'bad value for --keep'],
     [['--resume'], '--resume is not supported by this version'],

@@ -30,7 +30,15 @@ function found(files: { conf?: string; hba?: string; ident?: string }): OutsideC
     ['ident_file', files.ident ?? put(join(data, 'pg_ident.conf'))],
   ]);
   const checkpoint = { lsn: '0/1', redoLsn: '0/1', timeline: 1 };
-  const facts: ServerFacts = { version: '16', major: 16, inRecovery: false, systemId: 1n, checkpoint, settings };
+  const facts: ServerFacts = {
+    version: '16',
+    major: 16,
+    inRecovery: false,
+    systemId: 1n,
+    startedAt: '2026-11-22T17:45:00.000000Z',
+    checkpoint,
+    settings,
+  };
   return outsideConfig(facts, data);
 }
 

@@ -70,6 +70,7 @@ async function copy(
       systemId: '1',
       by: 'a test',
       pages: undefined,
+      increment: undefined,
       partBytes: 1024 ** 3,
       maxRate: undefined,
       counters: counters.memory,

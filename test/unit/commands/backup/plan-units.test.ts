@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { planUnits } from '../../../../src/commands/backup/plan-units.ts';
+import { planUnits, type PlannedChange } from '../../../../src/commands/backup/plan-units.ts';
+import type { CopyUnit } from '../../../../src/commands/backup/thread-protocol.ts';
 
 const MB = 1024 * 1024;
 
@@ -22,9 +23,32 @@ describe('the order of copying', () => {
   it('bundles small files up to about a megabyte, headers counted', () => {
     const files = Array.from({ length: 3000 }, (_, i) => ({ path: `f${i}`, bytes: i % 2 === 0 ? 0 : 8192 }));
     const units = planUnits({ files, directories: [] });
-    expect(units.flatMap(({ paths }) => paths)).toEqual(files.map(({ path }) => path));
+    expect(units.flatMap((unit) => (unit.kind === 'files' ? unit.paths : []))).toEqual(files.map(({ path }) => path));
     expect(units.length).toBeGreaterThan(10);
     expect(units.length).toBeLessThan(20);
+  });
+
+  it('mixes large changes with large files, and bundles small changes by themselves', () => {
+    const change = (path: string, bytes: number): PlannedChange => ({ file: { path, blocks: undefined }, bytes });
+    const plan = {
+      files: [
+        { path: 'small', bytes: 10 },
+        { path: 'large', bytes: 5 * MB },
+      ],
+      changes: [change('a', 0), change('larger', 6 * MB), change('b', 8192), change('less', 4 * MB)],
+      directories: [],
+    };
+    const unit = (...paths: string[]): CopyUnit => ({
+      kind: 'changes',
+      files: paths.map((path) => ({ path, blocks: undefined })),
+    });
+    expect(planUnits(plan)).toEqual([
+      unit('larger'),
+      { kind: 'files', paths: ['large'] },
+      unit('less'),
+      { kind: 'files', paths: ['small'] },
+      unit('a', 'b'),
+    ]);
   });
 
   it('is empty for nothing', () => {
