@@ -89,7 +89,11 @@ export function whyNotByPages(
   return `the server was restarted after backup ${parent.id} began, and whether data_checksums or wal_log_hints was off meanwhile cannot be seen`;
 }
 
-/** WAL summaries came with it. */
+/** Whether servers of this major can summarize WAL at all. */
+export function hasSummaries({ major }: ServerRecord): boolean {
+  return major >= SUMMARIES_SINCE_MAJOR;
+}
+
 const SUMMARIES_SINCE_MAJOR = 17;
 
 /**
@@ -101,7 +105,7 @@ export function whyNotBySummaries(
   parent: ParentRecord,
   { server, summarizeWal }: { server: ServerRecord; summarizeWal: boolean },
 ): string | undefined {
-  if (server.major < SUMMARIES_SINCE_MAJOR) return `PostgreSQL ${server.major} has no WAL summaries`;
+  if (!hasSummaries(server)) return `PostgreSQL ${server.major} has no WAL summaries`;
   if (!summarizeWal) return 'summarize_wal is off';
   const source: ChangeSource = 'wal-summaries';
   if (parent.type === 'full' || parent.settings[CHANGE_SOURCE_SETTING] === source) return undefined;

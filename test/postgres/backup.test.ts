@@ -6,11 +6,11 @@ import { parseManifest } from '../../src/postgres/manifest-reader.ts';
 import { archivedCluster, backUp, walhold, walholdOk, type Archived } from '../support/archived-cluster.ts';
 import { archiveEverything } from '../support/archiving.ts';
 import { backupFolder, begunBackups, extracted, recordOf } from '../support/backup-folder.ts';
-import { Cluster } from '../support/cluster.ts';
+import type { Cluster } from '../support/cluster.ts';
 import { inAllWays } from '../support/effort.ts';
 import { startLoad } from '../support/load.ts';
-import { recoverFromArchive } from '../support/recovery.ts';
 import { run } from '../support/run.ts';
+import { startedExtraction } from '../support/started-extraction.ts';
 import { createTablespace } from '../support/tablespace.ts';
 
 const { hasClients } = await findPostgres();
@@ -248,18 +248,4 @@ async function faultsOf({ cluster }: Archived, folder: string): Promise<string[]
   const expected = files.map(({ path, checksum }) => `${checksum?.hex} ${path.toString()}`);
   const both = new Set([...found, ...expected]);
   return [...both].filter((line) => !found.includes(line) || !expected.includes(line));
-}
-
-/** The extraction as a running server that has replayed the archive; tablespaces are put beside it. */
-async function startedExtraction(archived: Archived, folder: string): Promise<Cluster> {
-  const copy = await Cluster.over(folder, { major: archived.cluster.postgres.major, name: 'extracted' });
-  const place = `
-    cd "$1" && while read -r oid path; do
-      mv "pg_tblspc/$oid" "$2/$oid" && sed -i "s|^$oid .*|$oid $2/$oid|" tablespace_map || exit 1
-    done < tablespace_map`;
-  await copy.runOk(['sh', '-c', place, 'sh', folder, copy.place.path]);
-  await recoverFromArchive(copy, { config: archived.config });
-  await copy.start();
-  await copy.waitUntilPromoted();
-  return copy;
 }

@@ -1,10 +1,12 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Archived } from './archived-cluster.ts';
 
 /** What tests look at in `backup.json`; read without walhold's code. */
 export interface RecordJson {
   id: string;
+  type: string;
+  parent: string | null;
   label: string;
   timeline: number;
   startedAt: string;
@@ -16,6 +18,9 @@ export interface RecordJson {
   config: { configFile?: string; hbaFile?: string; identFile?: string; files: string[] } | null;
   badPages: { path: string; block: number }[];
   badPageCount: number;
+  settings: Record<string, string>;
+  sizeBytes: number;
+  storedBytes: number;
   server: { inRecovery: boolean; dataChecksums: boolean };
   parts: { name: string; frames: (string | number)[][] }[];
 }
@@ -37,7 +42,8 @@ export async function begunBackups({ repository }: Pick<Archived, 'repository'>)
 
 /** What `tar` and `zstd` make of a backup, without walhold: a new folder in the cluster's place. */
 export async function extracted({ cluster, repository }: Archived, id: string): Promise<string> {
-  const folder = await cluster.place.folder(`extracted-${id}`);
+  const folder = await mkdtemp(join(cluster.place.path, `extracted-${id}-`));
+  await chown(folder, cluster.user.uid, cluster.user.gid);
   const script = `
     for part in "$1"/part-*.tar.zst; do zstd -dc "$part" | tar -x -p -C "$2" || exit 1; done
     zstd -dc "$1/backup_manifest.zst" > "$2/backup_manifest"`;

@@ -7,6 +7,7 @@ import type { TimelineId } from '../../postgres/timeline.ts';
 import { listBackupIds, readBackup } from '../../repository/backups.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import {
+  hasSummaries,
   whyNoParent,
   whyNotByPages,
   whyNotBySummaries,
@@ -61,7 +62,7 @@ async function basisOn(run: BackupRun, id: BackupId, now: ClusterNow): Promise<I
   const record = await recordOf(run, id);
   if (typeof record !== 'object') return record;
   const ways = waysFrom(run, record, now);
-  const why = whyNoParent(record, now) ?? noWay(ways) ?? (await whyNotWhole(run, record));
+  const why = whyNoParent(record, now) ?? noWay(ways, now) ?? (await whyNotWhole(run, record));
   if (why !== undefined) return why;
   const { parts, ...parent } = record;
   const paths = parts.flatMap(({ frames }) => frames.flatMap(({ files }) => files.map(({ path }) => mainFork(path))));
@@ -80,8 +81,9 @@ function waysFrom({ source }: BackupRun, parent: ParentRecord, { server }: Clust
   };
 }
 
-function noWay({ notBySummaries, notByPages }: Ways): string | undefined {
-  return notBySummaries === undefined || notByPages === undefined ? undefined : `${notBySummaries}; ${notByPages}`;
+function noWay({ notBySummaries, notByPages }: Ways, { server }: ClusterNow): string | undefined {
+  if (notBySummaries === undefined || notByPages === undefined) return undefined;
+  return hasSummaries(server) ? `${notBySummaries}; ${notByPages}` : notByPages;
 }
 
 /** Every link of the chain must be in every repository: what is restored from one is restored from it alone. */
