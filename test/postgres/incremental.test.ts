@@ -1,6 +1,7 @@
 import { stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { debianClient } from '../../scripts/debian-clients.ts';
 import {
   archivedCluster,
   backUp,
@@ -13,13 +14,17 @@ import { archiveEverything } from '../support/archiving.ts';
 import { begunBackups, extracted, recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { fingerprint } from '../support/fingerprint.ts';
+import { restoreCommand } from '../support/hook.ts';
 import { joinedChain } from '../support/joined-chain.ts';
 import { checkAllPages } from '../support/page-check.ts';
 import { differingFiles } from '../support/relation-files.ts';
+import { makeStandby, waitUntilCaughtUp } from '../support/standby.ts';
 import { startedExtraction } from '../support/started-extraction.ts';
 import { createTablespace } from '../support/tablespace.ts';
 import { waitFor } from '../support/wait-for.ts';
 
+const combine = await debianClient(17, 'pg_combinebackup');
+const verify = await debianClient(17, 'pg_verifybackup');
 const QUIET = { autovacuum: false, max_wal_size: '1GB' };
 
 interface Way extends ArchivedOptions {
@@ -155,6 +160,71 @@ describe('an incremental backup by summaries', () => {
   });
 });
 
+describe.skipIf(combine === undefined)('pg_combinebackup', () => {
+  test('joins an extracted chain into a server, and pg_verifybackup accepts every link', async () => {
+    await using archived = await archivedCluster(BY_SUMMARIES(17));
+    const { cluster } = archived;
+    await cluster.start();
+    await createTablespace(cluster, 'fast');
+    await fillIn(cluster);
+    const chain = [await fullBackup(archived)];
+    for (const change of [changeLittle, changeAll]) {
+      await change(cluster);
+      chain.push(await incrementalBackup(archived, { parent: chain.at(-1) ?? '', changes: 'wal-summaries' }));
+    }
+    const folders = [];
+    for (const id of chain) folders.push(await extracted(archived, id));
+    for (const folder of folders) await cluster.runOk([...(verify ?? []), '-n', folder]);
+    const target = join(cluster.place.path, 'combined');
+    await cluster.runOk([...(combine ?? []), '-o', target, ...folders]);
+    await cluster.runOk([...(verify ?? []), '-n', target]);
+    await cluster.query('checkpoint');
+    expect(differingFiles(target, cluster.dataDir)).toEqual([]);
+    await archiveEverything(cluster);
+    await using copy = await startedExtraction(archived, target);
+    expect(await loggedRows(copy)).toEqual(await loggedRows(cluster));
+    await expectVisible(copy);
+  });
+});
+
+describe('from a standby', () => {
+  test.each<[string, Way]>([
+    ['15 by pages', BY_PAGES(15)],
+    ['18 by summaries', BY_SUMMARIES(18)],
+  ])('an incremental backup of PostgreSQL %s builds on the primary’s', async (_, { changes, ...options }) => {
+    await using archived = await archivedCluster(options);
+    const { cluster: primary, config } = archived;
+    await primary.start();
+    await fillIn(primary, 'pg_default');
+    const restore_command = await restoreCommand({ config });
+    await using standby = await makeStandby(primary, { streaming: true, settings: { restore_command } });
+    await standby.start();
+    await waitUntilCaughtUp(standby, primary);
+    const full = await fullBackup(archived);
+    await changeLittle(primary);
+    await primary.query('checkpoint');
+    await waitUntilCaughtUp(standby, primary);
+    await standby.query('checkpoint');
+    const chain = [full, await incrementalBackup(archived, { parent: full, changes, from: standby })];
+    await archiveEverything(primary);
+    await using copy = await startedExtraction(archived, await joined(archived, chain));
+    expect(await loggedRows(copy)).toEqual(await loggedRows(primary));
+    await expectVisible(copy);
+  });
+
+  test('none is taken that would start before its parent ended', async () => {
+    await using archived = await archivedCluster(BY_PAGES(15));
+    const { cluster: primary, config } = archived;
+    await primary.start();
+    const restore_command = await restoreCommand({ config });
+    await using standby = await makeStandby(primary, { streaming: true, settings: { restore_command } });
+    await standby.start();
+    await waitUntilCaughtUp(standby, primary);
+    const full = await fullBackup(archived);
+    await expectRefusal({ ...archived, cluster: standby }, `before backup ${full} ended`);
+  });
+});
+
 describe('--type', () => {
   test('incremental refuses without a backup to build on, auto takes a full one and says so', async () => {
     await using archived = await archivedCluster({ major: 15 });
@@ -270,10 +340,10 @@ async function fullBackup({ cluster, config }: Archived): Promise<string> {
 /** An incremental backup, proven to be one, on this parent and in this way. */
 async function incrementalBackup(
   archived: Archived,
-  { parent, changes }: { parent: string; changes: Way['changes'] },
+  { parent, changes, from = archived.cluster }: { parent: string; changes: Way['changes']; from?: Cluster },
 ): Promise<string> {
-  const argv = ['backup', '--type', 'incremental', '-c', 'fast', '-d', archived.cluster.connectionString];
-  const { stdout, stderr } = await walholdOk(archived.cluster, archived.config, argv);
+  const argv = ['backup', '--type', 'incremental', '-c', 'fast', '-d', from.connectionString];
+  const { stdout, stderr } = await walholdOk(from, archived.config, argv);
   const id = stdout.trim();
   expect(id).toMatch(/^\d{8}T\d{6}Z-incr$/);
   expect(await recordOf(archived, id)).toMatchObject({ type: 'incremental', parent, settings: { changes } });
