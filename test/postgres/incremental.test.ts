@@ -1,4 +1,4 @@
-import { stat, utimes } from 'node:fs/promises';
+import { rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { debianClient } from '../../scripts/debian-clients.ts';
@@ -39,15 +39,18 @@ const BY_SUMMARIES = (major: number): Way => ({
   changes: 'wal-summaries',
 });
 
+const PAGES_OR_SUMMARIES: [string, Way][] = [
+  ['15 by pages', BY_PAGES(15)],
+  ['18 by summaries', BY_SUMMARIES(18)],
+];
+
 const WAYS: [string, Way][] = [
   ['13 by pages', BY_PAGES(13)],
-  ['15 by pages', BY_PAGES(15)],
   [
     '15 by pages, with hints in the WAL in place of checksums',
     { ...BY_PAGES(15), checksums: false, settings: { ...QUIET, wal_log_hints: true } },
   ],
   ['17 by pages', BY_PAGES(17)],
-  ['17 by summaries', BY_SUMMARIES(17)],
   ['18 by summaries', BY_SUMMARIES(18)],
 ];
 
@@ -72,7 +75,9 @@ describe.each(WAYS)('an incremental backup of PostgreSQL %s', (_, { changes, ...
     await copy.stop();
     if (options.checksums !== false) expect((await checkAllPages(copy)).bad).toEqual([]);
   });
+});
 
+describe.each(PAGES_OR_SUMMARIES)('an incremental backup of PostgreSQL %s', (_, { changes, ...options }) => {
   test('of a server in which one row in a hundred has changed is small', async () => {
     await using archived = await archivedCluster(options);
     const { cluster } = archived;
@@ -86,6 +91,28 @@ describe.each(WAYS)('an incremental backup of PostgreSQL %s', (_, { changes, ...
     const sizes = { size: after.sizeBytes / before.sizeBytes, stored: after.storedBytes / before.storedBytes };
     expect(sizes.stored).toBeLessThan(0.1);
     expect(sizes.size).toBeLessThan(0.15);
+  });
+
+  test('holds the whole of a database that was copied, under the number of one that was dropped', async () => {
+    await using archived = await archivedCluster(options);
+    const { cluster } = archived;
+    await cluster.start();
+    for (const [name, oid] of [
+      ['first', 20000],
+      ['second', 20001],
+    ] as const) {
+      await cluster.query(`create database ${name} oid = ${oid} strategy file_copy`);
+      await cluster.query(`create table t as select '${name}' as v from generate_series(1, 20000)`, [], name);
+    }
+    // Both have the same files by name, and those of the second are older than the backup.
+    const full = await fullBackup(archived);
+    await cluster.query('drop database first');
+    await cluster.query('create database first oid = 20000 template second strategy file_copy');
+    const chain = [full, await incrementalBackup(archived, { parent: full, changes })];
+    expect(await differences(archived, chain)).toEqual([]);
+    await archiveEverything(cluster);
+    await using copy = await startedExtraction(archived, await joined(archived, chain));
+    expect(await copy.query('select distinct v from t', [], 'first')).toEqual([{ v: 'second' }]);
   });
 });
 
@@ -103,28 +130,6 @@ describe('an incremental backup by pages', () => {
     await utimes(file, atime, mtime);
     const chain = [full, await incrementalBackup(archived, { parent: full, changes: 'page-lsn' })];
     expect(await differences(archived, chain)).toEqual([]);
-  });
-
-  test('holds the whole of a database that was copied, under the number of one that was dropped', async () => {
-    await using archived = await archivedCluster(BY_PAGES(15));
-    const { cluster } = archived;
-    await cluster.start();
-    for (const [name, oid] of [
-      ['first', 20000],
-      ['second', 20001],
-    ] as const) {
-      await cluster.query(`create database ${name} oid = ${oid} strategy file_copy`);
-      await cluster.query(`create table t as select '${name}' as v from generate_series(1, 20000)`, [], name);
-    }
-    // Both have the same files by name, and those of the second are older than the backup.
-    const full = await fullBackup(archived);
-    await cluster.query('drop database first');
-    await cluster.query('create database first oid = 20000 template second strategy file_copy');
-    const chain = [full, await incrementalBackup(archived, { parent: full, changes: 'page-lsn' })];
-    expect(await differences(archived, chain)).toEqual([]);
-    await archiveEverything(cluster);
-    await using copy = await startedExtraction(archived, await joined(archived, chain));
-    expect(await copy.query('select distinct v from t', [], 'first')).toEqual([{ v: 'second' }]);
   });
 });
 
@@ -172,8 +177,7 @@ describe.skipIf(combine === undefined)('pg_combinebackup', () => {
       await change(cluster);
       chain.push(await incrementalBackup(archived, { parent: chain.at(-1) ?? '', changes: 'wal-summaries' }));
     }
-    const folders = [];
-    for (const id of chain) folders.push(await extracted(archived, id));
+    const folders = await extractedChain(archived, chain);
     for (const folder of folders) await cluster.runOk([...(verify ?? []), '-n', folder]);
     const target = join(cluster.place.path, 'combined');
     await cluster.runOk([...(combine ?? []), '-o', target, ...folders]);
@@ -188,29 +192,29 @@ describe.skipIf(combine === undefined)('pg_combinebackup', () => {
 });
 
 describe('from a standby', () => {
-  test.each<[string, Way]>([
-    ['15 by pages', BY_PAGES(15)],
-    ['18 by summaries', BY_SUMMARIES(18)],
-  ])('an incremental backup of PostgreSQL %s builds on the primary’s', async (_, { changes, ...options }) => {
-    await using archived = await archivedCluster(options);
-    const { cluster: primary, config } = archived;
-    await primary.start();
-    await fillIn(primary, 'pg_default');
-    const restore_command = await restoreCommand({ config });
-    await using standby = await makeStandby(primary, { streaming: true, settings: { restore_command } });
-    await standby.start();
-    await waitUntilCaughtUp(standby, primary);
-    const full = await fullBackup(archived);
-    await changeLittle(primary);
-    await primary.query('checkpoint');
-    await waitUntilCaughtUp(standby, primary);
-    await standby.query('checkpoint');
-    const chain = [full, await incrementalBackup(archived, { parent: full, changes, from: standby })];
-    await archiveEverything(primary);
-    await using copy = await startedExtraction(archived, await joined(archived, chain));
-    expect(await loggedRows(copy)).toEqual(await loggedRows(primary));
-    await expectVisible(copy);
-  });
+  test.each(PAGES_OR_SUMMARIES)(
+    'an incremental backup of PostgreSQL %s builds on the primary’s',
+    async (_, { changes, ...options }) => {
+      await using archived = await archivedCluster(options);
+      const { cluster: primary, config } = archived;
+      await primary.start();
+      await fillIn(primary, 'pg_default');
+      const restore_command = await restoreCommand({ config });
+      await using standby = await makeStandby(primary, { streaming: true, settings: { restore_command } });
+      await standby.start();
+      await waitUntilCaughtUp(standby, primary);
+      const full = await fullBackup(archived);
+      await changeLittle(primary);
+      await primary.query('checkpoint');
+      await waitUntilCaughtUp(standby, primary);
+      await standby.query('checkpoint');
+      const chain = [full, await incrementalBackup(archived, { parent: full, changes, from: standby })];
+      await archiveEverything(primary);
+      await using copy = await startedExtraction(archived, await joined(archived, chain));
+      expect(await loggedRows(copy)).toEqual(await loggedRows(primary));
+      await expectVisible(copy);
+    },
+  );
 
   test('none is taken that would start before its parent ended', async () => {
     await using archived = await archivedCluster(BY_PAGES(15));
@@ -233,6 +237,46 @@ describe('--type', () => {
     expect(await begunBackups(archived)).toEqual([]);
     await expectFull(archived, 'there is no backup to build on');
     expect(await typeTaken(archived, 'auto')).toBe('incremental');
+  });
+
+  test('incremental refuses what has lost a link of its chain, in any repository', async () => {
+    await using archived = await archivedCluster({ major: 15 });
+    const { cluster, config } = archived;
+    const second = await cluster.place.folder('second');
+    await cluster.runOk(['sh', '-c', `echo "repo2 = 'file://$1'" >> "$2"`, 'sh', second, config]);
+    await cluster.start();
+    const full = await fullBackup(archived);
+    await cluster.query('create table t as select 1 as i');
+    const id = await incrementalBackup(archived, { parent: full, changes: 'page-lsn' });
+    const move = async (from: string, to: string): Promise<unknown> => await cluster.runOk(['mv', from, to]);
+    const aside = join(cluster.place.path, 'aside');
+
+    await move(join(second, 'backup', full), aside);
+    await expectRefusal(archived, `backup ${full} is not in file://${second}`);
+    await move(aside, join(second, 'backup', full));
+    for (const repository of [archived.repository, second]) await rm(join(repository, 'backup', full, 'backup.json'));
+    await expectRefusal(archived, `backup ${full} is missing, and backup ${id} builds on it`);
+    for (const repository of [archived.repository, second]) {
+      await writeFile(join(repository, 'backup', id, 'backup.json'), 'no record');
+    }
+    await expectRefusal(archived, `the record of backup ${id} is damaged`);
+    await expectFull(archived, `the record of backup ${id} is damaged`);
+  });
+
+  test('is told by list, and verify reads an incremental backup as any other', async () => {
+    await using archived = await archivedCluster({ major: 15 });
+    const { cluster, config } = archived;
+    await cluster.start();
+    const parent = await fullBackup(archived);
+    await cluster.query('create table t as select 1 as i');
+    const id = await incrementalBackup(archived, { parent, changes: 'page-lsn' });
+    const { stdout } = await walholdOk(cluster, config, ['list', '--json']);
+    const list = JSON.parse(stdout) as { backups: unknown[] };
+    expect(list.backups).toEqual([
+      expect.objectContaining({ id: parent, type: 'full', parent: null }),
+      expect.objectContaining({ id, type: 'incremental', parent }),
+    ]);
+    await walholdOk(cluster, config, ['verify']);
   });
 
   test('incremental refuses where neither checksums nor hints show every change', async () => {
@@ -360,10 +404,22 @@ async function differences(archived: Archived, chain: readonly string[]): Promis
 }
 
 async function joined(archived: Archived, chain: readonly string[]): Promise<string> {
-  const folders = [];
-  for (const id of chain) folders.push(await extracted(archived, id));
-  return await joinedChain(archived.cluster, folders);
+  return await joinedChain(archived.cluster, await extractedChain(archived, chain));
 }
+
+/** Each backup is extracted once. */
+async function extractedChain(archived: Archived, chain: readonly string[]): Promise<string[]> {
+  const folders: string[] = [];
+  for (const id of chain) {
+    const place = `${archived.repository}/${id}`;
+    const folder = extractions.get(place) ?? (await extracted(archived, id));
+    extractions.set(place, folder);
+    folders.push(folder);
+  }
+  return folders;
+}
+
+const extractions = new Map<string, string>();
 
 /** Of all tables but the unlogged ones. */
 async function loggedRows(cluster: Cluster): Promise<unknown> {
