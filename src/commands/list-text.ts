@@ -4,12 +4,24 @@ import { textTable } from './text-table.ts';
 
 /** For people: three tables, each only where there is something to say. Times are UTC. */
 export function describeList({ backups, windows, gaps }: ListJson): string {
+  const hasChains = backups.some(({ parent }) => parent !== null);
   const parts = [
     backups.length === 0
       ? 'no backup is stored\n'
       : textTable(
-          ['BACKUP', 'LABEL', 'STOPPED AT', 'TIMELINE', 'START LSN', 'STOP LSN', 'PG', 'SIZE', 'STORED'],
-          backups.map(backupRow),
+          [
+            'BACKUP',
+            ...(hasChains ? ['PARENT'] : []),
+            'LABEL',
+            'STOPPED AT',
+            'TIMELINE',
+            'START LSN',
+            'STOP LSN',
+            'PG',
+            'SIZE',
+            'STORED',
+          ],
+          backups.map((backup) => backupRow(backup, hasChains)),
           new Set(['TIMELINE', 'START LSN', 'STOP LSN', 'SIZE', 'STORED']),
         ),
     windows.length === 0
@@ -27,8 +39,8 @@ export function describeList({ backups, windows, gaps }: ListJson): string {
   return parts.join('\n');
 }
 
-function backupRow(backup: BackupJson): string[] {
-  const { id, label, stoppedAt, timeline, startLsn, stopLsn, pgVersion, sizeBytes, storedBytes } = backup;
-  const where = [id, label, stoppedAt, String(timeline), startLsn, stopLsn];
+function backupRow(backup: BackupJson, hasChains: boolean): string[] {
+  const { id, parent, label, stoppedAt, timeline, startLsn, stopLsn, pgVersion, sizeBytes, storedBytes } = backup;
+  const where = [id, ...(hasChains ? [parent ?? ''] : []), label, stoppedAt, String(timeline), startLsn, stopLsn];
   return [...where, pgVersion.split(' ')[0] ?? '', formatBytes(sizeBytes), formatBytes(storedBytes)];
 }

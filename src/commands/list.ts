@@ -1,6 +1,7 @@
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { formatIso, microsFromMs } from '../postgres/timestamp.ts';
 import { segmentName, segnoOfLsn } from '../postgres/wal-name.ts';
+import { wholeBackups } from '../repository/backup-chain.ts';
 import type { BackupSummary } from '../repository/backups.ts';
 import { lastMoment } from '../repository/commit-search.ts';
 import { gapsOf, windowsOf, type RecoveryWindow } from '../repository/coverage.ts';
@@ -98,7 +99,7 @@ export async function windowsJson(overview: Overview, { signal }: { signal: Abor
   if (inventory === undefined) return [];
   const times = storedSegmentTimes(repositories, inventory, { signal, systemId });
   const windows = windowsOf(
-    overview.backups.map(({ summary }) => pointOf(summary)),
+    wholeBackups(overview).map(({ summary }) => pointOf(summary)),
     inventory,
   );
   return await Promise.all(windows.map((window) => windowJson(window, inventory, times)));

@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import { segmentName } from '../postgres/wal-name.ts';
+import { wholeBackups } from '../repository/backup-chain.ts';
 import { safeWal } from '../repository/lag.ts';
 import { backupLocks, nextLockExpiry, readKnownLocks } from '../repository/lock/known-locks.ts';
 import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
@@ -89,7 +90,7 @@ async function locksOf(
 ): Promise<Pick<StatusJson, 'lastBackup' | 'nextLockExpiry'>> {
   if (overview === undefined) return { lastBackup: null, nextLockExpiry: null };
   const known = await readKnownLocks(overview, context);
-  const newest = overview.backups.at(-1)?.summary;
+  const newest = wholeBackups(overview).at(-1)?.summary;
   const lockedUntil = backupLocks(overview, known);
   const next = await nextLockExpiry(overview, known, context);
   return {
@@ -108,7 +109,7 @@ function rpoOf(
   const { inventory } = overview;
   const history =
     local.history ?? (inventory === undefined ? undefined : historyOf(inventory, local.position.timeline));
-  const points = overview.backups.map(({ summary }) => pointOf(summary));
+  const points = wholeBackups(overview).map(({ summary }) => pointOf(summary));
   const safe = inventory === undefined || history === undefined ? undefined : safeWal(points, history, inventory);
   const [oldest] = local.own?.segments ?? [];
   if (safe === undefined || inventory === undefined) {

@@ -57,6 +57,12 @@ export function linksOf({ backups, damaged }: Pick<BackupList, 'backups' | 'dama
   return (id) => byId.get(id) ?? (untrusted.has(id) ? 'damaged' : undefined);
 }
 
+/** Those of a listing that can be restored: their chains are whole. */
+export function wholeBackups<L extends Pick<BackupList, 'backups' | 'damaged'>>(list: L): L['backups'] {
+  const find = linksOf(list);
+  return list.backups.filter(({ summary }) => chainOf(summary, find).whole);
+}
+
 /** What is wrong with a label that should say where the parent began; `undefined`: it says so. A full backup has no parent. */
 export function labelMisfit(
   { incrementalFrom: from }: Pick<BackupLabel, 'incrementalFrom'>,

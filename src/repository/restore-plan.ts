@@ -103,6 +103,7 @@ function lateHint({ backup }: PlanRequest): string | undefined {
 
 /** A text: why there is none. */
 function findWay<B extends PlannedBackup>(backup: B, request: PlanRequest, evidence: WalEvidence): Way<B> | string {
+  if (backup.broken !== undefined) return backup.broken;
   const { inventory } = evidence;
   const chosen = chooseTimeline(request.timeline, backup, inventory);
   if (chosen === undefined) {

@@ -13,6 +13,8 @@ import { partialsOf, walOf, type StoredPartial, type WalInventory } from './wal-
 export interface PlannedBackup extends BackupPoint {
   /** To the microsecond, since 1970. */
   readonly stoppedMicros: bigint;
+  /** Why it cannot be restored, where its chain is broken. */
+  readonly broken?: string | undefined;
 }
 
 /** What is known of the stored WAL. */

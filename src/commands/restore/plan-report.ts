@@ -1,7 +1,7 @@
 /** A plan, or why there is none, as text and as JSON. */
 import { formatLsn } from '../../postgres/lsn.ts';
 import { formatIso } from '../../postgres/timestamp.ts';
-import type { BackupSummary } from '../../repository/backups.ts';
+import type { BackupSummary, StoredBackup } from '../../repository/backups.ts';
 import { lengthUpTo } from '../../repository/recovery-path.ts';
 import { describeTarget } from '../../repository/recovery-target.ts';
 import { describePoint, nameOf, type PlannedBackup, type Point } from '../../repository/restore-way.ts';
@@ -12,9 +12,14 @@ import { formatBytes } from '../format-bytes.ts';
 export interface RestorableBackup extends PlannedBackup {
   readonly summary: BackupSummary;
   readonly repositories: readonly number[];
+  /** What it stands on and itself last; of a full backup itself alone. Empty where `broken` says why. */
+  readonly chain: readonly StoredBackup[];
 }
 
-/** The shape of `walhold restore --dry-run --json`. `bytes`: what is written, WAL not counted. */
+/**
+ * The shape of `walhold restore --dry-run --json`. `chain`: the full backup first. `bytes`: what is written, WAL not counted; of a chain
+ * at most, since its files are joined.
+ */
 export interface PlanJson {
   reachable: boolean;
   backup: string | null;
@@ -43,11 +48,11 @@ export function planJson(plan: RestorePlan<RestorableBackup> | NoPlan, inventory
   return {
     reachable: true,
     backup: plan.backup.id,
-    chain: [plan.backup.id],
+    chain: plan.backup.chain.map(({ summary }) => summary.id),
     timelines: [...plan.timelines],
     walFrom: nameOf(plan.walFrom, inventory),
     walTo: nameOf(plan.walTo, inventory),
-    bytes: plan.backup.summary.sizeBytes,
+    bytes: bytesOf(plan.backup, 'sizeBytes'),
     nearest: null,
     remarks: plan.remarks.map(({ text }) => text),
   };
@@ -60,15 +65,26 @@ export function planLines(
   inventory: WalInventory,
 ): string[] {
   const { summary } = plan.backup;
-  const size = `${formatBytes(summary.sizeBytes)}, ${formatBytes(summary.storedBytes)} stored`;
+  const stored = bytesOf(plan.backup, 'storedBytes');
+  const size = `${formatBytes(bytesOf(plan.backup, 'sizeBytes'))}, ${formatBytes(stored)} stored`;
   const count = lengthUpTo(plan.legs, plan.walTo.segno);
   const wal = formatBytes(walBytes(plan, inventory));
   return [
     `target: ${describeTarget(request.target)}`,
     `backup: ${summary.id}, ${whyBackup(request)}, from ${summary.startedAt} to ${summary.stoppedAt} (PostgreSQL ${summary.server.version}; ${size})`,
+    ...chainLines(plan.backup),
     `timelines: ${plan.timelines.join(' > ')}, ${whyTimeline(request)}`,
     `WAL: ${nameOf(plan.walFrom, inventory)} to ${nameOf(plan.walTo, inventory)} (${count} segments, ${wal} stored)`,
   ];
+}
+
+function chainLines({ chain }: RestorableBackup): string[] {
+  return chain.length < 2 ? [] : [`chain: ${chain.map(({ summary }) => summary.id).join(' > ')}`];
+}
+
+/** Of all backups of the chain together. */
+function bytesOf({ chain }: RestorableBackup, which: 'sizeBytes' | 'storedBytes'): number {
+  return chain.reduce((sum, { summary }) => sum + summary[which], 0);
 }
 
 function whyBackup({ target, backup }: Pick<PlanRequest, 'target' | 'backup'>): string {

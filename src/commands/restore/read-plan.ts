@@ -2,6 +2,7 @@ import type { Log } from '../../base/log.ts';
 import { WalholdError } from '../../base/errors.ts';
 import { parseIso } from '../../postgres/timestamp.ts';
 import { segnoOfLsn } from '../../postgres/wal-name.ts';
+import { chainError, chainOf, linksOf } from '../../repository/backup-chain.ts';
 import type { StoredBackup } from '../../repository/backups.ts';
 import { pointOf, readOverview, type Overview } from '../../repository/overview.ts';
 import type { ReadInventory } from '../../repository/read-wal-inventory.ts';
@@ -34,7 +35,7 @@ export async function readPlan(
     throw new WalholdError('not-found', what, { hint: 'Take one with "walhold backup"; see "walhold list".' });
   }
   const times = storedSegmentTimes(overview.repositories, inventory, { signal, systemId });
-  const plan = await planRestore(options, backups.map(restorable), { inventory, times });
+  const plan = await planRestore(options, backups.map(restorableOf(overview)), { inventory, times });
   return { overview, inventory, plan };
 }
 
@@ -44,14 +45,30 @@ function lowestStart(backups: readonly StoredBackup[]): bigint | undefined {
   return starts.reduce<bigint | undefined>((low, one) => (low === undefined || one < low ? one : low), undefined);
 }
 
-function restorable({ summary, repositories }: StoredBackup): RestorableBackup {
-  const stoppedMicros = parseIso(summary.stoppedAt);
-  if (stoppedMicros === undefined) throw new RangeError(`${summary.stoppedAt} is not a time`);
-  return { ...pointOf(summary), stoppedMicros, summary, repositories };
+function restorableOf(overview: Overview): (backup: StoredBackup) => RestorableBackup {
+  const find = linksOf(overview);
+  const byId = new Map(overview.backups.map((backup) => [backup.summary.id, backup]));
+  return ({ summary, repositories }) => {
+    const stoppedMicros = parseIso(summary.stoppedAt);
+    if (stoppedMicros === undefined) throw new RangeError(`${summary.stoppedAt} is not a time`);
+    const found = chainOf(summary, find);
+    const links = found.whole ? found.links : [];
+    const chain = links.map(({ id }) => byId.get(id)).filter((link) => link !== undefined);
+    const broken = found.whole ? undefined : found.why;
+    return { ...pointOf(summary), stoppedMicros, summary, repositories, chain, broken };
+  };
 }
 
-function requireNamed(backup: string, { backups, damaged, unfinished }: Overview): void {
-  if (backup === 'any' || backup === 'latest' || backups.some(({ summary }) => summary.id === backup)) return;
+/** Throws `not-found` or `damaged` where the backup that was named, or a link of its chain, is not there or cannot be trusted. */
+function requireNamed(backup: string, overview: Overview): void {
+  const { backups, damaged, unfinished } = overview;
+  if (backup === 'any' || backup === 'latest') return;
+  const named = backups.find(({ summary }) => summary.id === backup);
+  if (named !== undefined) {
+    const chain = chainOf(named.summary, linksOf(overview));
+    if (chain.whole) return;
+    throw chainError(named.summary.id, chain);
+  }
   const broken = damaged.find(({ id }) => id === backup);
   if (broken !== undefined) throw broken.error;
   const detail = unfinished.some((id) => id === backup) ? 'it is an upload that did not end' : undefined;
