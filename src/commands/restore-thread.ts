@@ -3,7 +3,6 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
 import { SILENT } from '../base/log.ts';
-import type { BackupId } from '../repository/layout.ts';
 import { closeRepositories, openRepositories } from '../repository/repository.ts';
 import { plainError } from '../base/plain-error.ts';
 import { PieceRestorer } from './restore/piece-restorer.ts';
@@ -31,8 +30,7 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
   const files = new RestoredFiles(input.layout);
   const counters = new RestoreCounters(input.counters);
   const restorer = new PieceRestorer({
-    backupId: input.backupId as BackupId,
-    repositories,
+    holders: (backup) => repositories.filter(({ number }) => input.holders[backup]?.includes(number) === true),
     files,
     signal: stop.signal,
     progress: (stored, plain) => counters.add(stored, plain),
@@ -50,8 +48,8 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
     switch (message.kind) {
       case 'restore':
         work = work.then(async () => {
-          await restorer.restore(message.piece);
-          say({ kind: 'restored', plainBytes: message.piece.plainBytes });
+          const steps = await restorer.restore(message.piece);
+          say({ kind: 'restored', steps });
         });
         break;
       case 'sync':

@@ -3,9 +3,15 @@ import { WalholdError } from '../base/errors.ts';
 import type { Manifest } from '../postgres/manifest-reader.ts';
 import type { PartMark } from './authentic-part.ts';
 import type { BackupRecord, FrameRecord, PartRecord } from './backup-record.ts';
+import type { LinkUse, MemberUse } from './chain-files.ts';
+import type { JoinState } from './join-state.ts';
+import type { BackupId } from './layout.ts';
 
 /** A run of whole frames of one part: one ranged read. It survives structured cloning. */
 export interface RestorePiece {
+  backup: BackupId;
+  /** Whether the backup is the one that is restored, and no older link of its chain: directories come from it alone. */
+  newest: boolean;
   /** The part's number. */
   part: number;
   /** Of the whole part: what it is known by. */
@@ -25,22 +31,41 @@ export interface PieceFile {
   size: number;
   /** 64 hex digits, of PostgreSQL's manifest. */
   sha256: string;
+  use: MemberUse;
+  /** Of `blocks` and `base`: what newer links have given. */
+  join?: JoinState | undefined;
 }
+
+/** What of a backup is needed; `newest` as in the pieces. */
+export interface Needed {
+  newest: boolean;
+  use: LinkUse;
+}
+
+/** A full backup by itself. */
+export const WHOLE_BACKUP: Needed = { newest: true, use: () => 'whole' };
 
 const MOST_BYTES = 64 * 1024 * 1024;
 const LEAST_BYTES = 4 * 1024 * 1024;
 /** With so many pieces to a thread, none waits long for the last. */
 const PIECES_PER_JOB = 8;
+/** A shorter gap between needed frames is read through: that is cheaper than another request. */
+const GAP_BYTES = 1024 * 1024;
 
 /**
- * The pieces of all parts, the largest first, so that the last ones to be done are small. Every file of the record must be in the
- * manifest with its size and a SHA-256, and the other way round. Throws `damaged`.
+ * The pieces of all parts with the frames that are needed, the largest first, so that the last ones to be done are small. Every file of
+ * the record must be in the manifest with its size and a SHA-256, and the other way round. Throws `damaged`.
  */
-export function piecesOf(record: Pick<BackupRecord, 'id' | 'parts'>, manifest: Manifest, jobs: number): RestorePiece[] {
+export function piecesOf(
+  record: Pick<BackupRecord, 'id' | 'parts'>,
+  manifest: Manifest,
+  jobs: number,
+  needed: Needed = WHOLE_BACKUP,
+): RestorePiece[] {
   const digests = digestsOf(record, manifest);
   const total = record.parts.reduce((sum, part) => sum + part.storedBytes, 0);
   const wanted = Math.min(MOST_BYTES, Math.max(LEAST_BYTES, Math.ceil(total / (jobs * PIECES_PER_JOB))));
-  const pieces = record.parts.flatMap((part) => cutPart(part, wanted, digests, record.id));
+  const pieces = record.parts.flatMap((part) => cutPart(part, wanted, { digests, id: record.id, ...needed }));
   if (digests.size > 0) {
     const [missing = ''] = digests.keys();
     throw disagree(record.id, `${shown(missing)} is in the manifest and in no part`);
@@ -59,49 +84,77 @@ function digestsOf({ id }: Pick<BackupRecord, 'id'>, manifest: Manifest): Digest
   return digests;
 }
 
-function cutPart(part: PartRecord, wanted: number, digests: Digests, id: string): RestorePiece[] {
+type Cutting = Needed & { digests: Digests; id: BackupId };
+
+function cutPart(part: PartRecord, wanted: number, cutting: Cutting): RestorePiece[] {
   const pieces: RestorePiece[] = [];
-  let open: { frames: FrameRecord[]; storedBytes: number } = { frames: [], storedBytes: 0 };
-  const close = (ends: boolean): void => {
-    if (open.frames.length > 0) pieces.push(pieceOf(part, open.frames, ends, digests, id));
+  let open: OpenRun = { frames: [], storedBytes: 0 };
+  /** Frames that are read only if another one of the same piece follows. */
+  let gap: OpenRun = { frames: [], storedBytes: 0 };
+  const close = (): void => {
+    if (open.frames.length > 0) pieces.push(pieceOf(part, open.frames, cutting));
     open = { frames: [], storedBytes: 0 };
+    gap = { frames: [], storedBytes: 0 };
   };
-  for (const frame of part.frames) {
-    if (open.frames.length > 0 && open.storedBytes + frame.storedBytes > wanted) close(false);
-    open.frames.push(frame);
-    open.storedBytes += frame.storedBytes;
+  for (const frame of part.frames.map((one) => withUses(one, cutting))) {
+    const storedBytes = gap.storedBytes + frame.storedBytes;
+    if (open.frames.length > 0 && open.storedBytes + storedBytes > wanted) close();
+    if (!frame.needed) {
+      if (open.frames.length > 0) {
+        gap.frames.push(frame);
+        gap.storedBytes = storedBytes;
+      }
+      if (gap.storedBytes > GAP_BYTES) close();
+      continue;
+    }
+    open.frames.push(...gap.frames, frame);
+    open.storedBytes += storedBytes;
+    gap = { frames: [], storedBytes: 0 };
   }
-  close(true);
+  close();
   return pieces;
 }
 
+interface OpenRun {
+  frames: UsedFrame[];
+  storedBytes: number;
+}
+
+interface UsedFrame extends Omit<FrameRecord, 'files'> {
+  files: readonly PieceFile[];
+  needed: boolean;
+}
+
+function withUses(frame: FrameRecord, { digests, id, newest, use }: Cutting): UsedFrame {
+  const files = frame.files.map(({ path, size }) => {
+    const key = pathKey(path);
+    const known = digests.get(key);
+    if (known === undefined) throw disagree(id, `${shown(key)} is in a part and not in the manifest`);
+    if (known.size !== size)
+      throw disagree(id, `${shown(key)} has ${size} bytes in a part, ${known.size} in the manifest`);
+    digests.delete(key);
+    return { path, size, sha256: known.sha256, use: use(path) };
+  });
+  // Of the newest every frame: those without files hold directories, and the ends of archives.
+  return { ...frame, files, needed: newest || files.some((file) => file.use !== 'unused') };
+}
+
 function pieceOf(
-  { number: part, storedBytes, sha256, crc32c }: PartRecord,
-  frames: readonly FrameRecord[],
-  ends: boolean,
-  digests: Digests,
-  id: string,
+  { number: part, storedBytes, sha256, crc32c, frames: all }: PartRecord,
+  frames: readonly UsedFrame[],
+  { id, newest }: Cutting,
 ): RestorePiece {
-  const files = frames.flatMap((frame) =>
-    frame.files.map(({ path, size }) => {
-      const key = pathKey(path);
-      const known = digests.get(key);
-      if (known === undefined) throw disagree(id, `${shown(key)} is in a part and not in the manifest`);
-      if (known.size !== size)
-        throw disagree(id, `${shown(key)} has ${size} bytes in a part, ${known.size} in the manifest`);
-      digests.delete(key);
-      return { path, size, sha256: known.sha256 };
-    }),
-  );
-  const sum = (pick: (frame: FrameRecord) => number): number => frames.reduce((total, frame) => total + pick(frame), 0);
+  const sum = (pick: (frame: UsedFrame) => number): number => frames.reduce((total, frame) => total + pick(frame), 0);
   return {
+    backup: id,
+    newest,
     part,
     mark: { storedBytes, sha256, crc32c },
     offset: frames[0]?.offset ?? 0,
     storedBytes: sum((frame) => frame.storedBytes),
     plainBytes: sum((frame) => frame.plainBytes),
-    files,
-    ends,
+    files: frames.flatMap(({ files }) => files),
+    ends: frames.at(-1)?.offset === all.at(-1)?.offset,
   };
 }
 

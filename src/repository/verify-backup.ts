@@ -3,9 +3,10 @@ import { forEachParallel } from '../base/parallel.ts';
 import { parseManifest, type Manifest, type ManifestEntry } from '../postgres/manifest-reader.ts';
 import { sha256 } from '../stream/checksum.ts';
 import { oldestAuthentic, readAuthentic } from './authentic.ts';
-import type { BackupRecord, FileRecord, FrameRecord, StoredRecord } from './backup-record.ts';
+import { findObjects, objectsOf, type StreamedObject } from './backup-objects.ts';
+import type { BackupRecord, FileRecord } from './backup-record.ts';
 import { readRecord } from './backups.ts';
-import { backupPrefix, commitKey, configKey, manifestKey, partKey, type BackupId } from './layout.ts';
+import { commitKey, manifestKey, type BackupId } from './layout.ts';
 import { decodeObject } from './object-codec.ts';
 import { PartCheck } from './part-check.ts';
 import type { Repository } from './repository.ts';
@@ -36,7 +37,9 @@ export async function verifyBackup(
     scope.report.problem({ code: 'misfit', object: commitKey(id), message });
   }
   const objects = objectsOf(record);
-  const there = await verifyListing(repository, id, objects, scope);
+  const { there, problems, unknown } = await findObjects(repository, id, objects, scope);
+  for (const problem of problems) scope.report.problem(problem);
+  for (const key of unknown) scope.report.warning(`${key} belongs to no backup`);
   if (scope.slice === undefined) return record;
   const manifest = await verifyManifest(repository, record, scope);
   const wanted = objects.filter(({ key }) => there.has(key) && inSlice(scope.slice, key));
@@ -44,55 +47,6 @@ export async function verifyBackup(
     await verifyPart(repository, record, object, manifest, scope);
   });
   return record;
-}
-
-/** A part or the configuration. */
-export interface StreamedObject {
-  key: string;
-  kind: 'backup-part' | 'backup-config';
-  stored: StoredRecord;
-  frames: readonly FrameRecord[] | undefined;
-}
-
-export function objectsOf(record: BackupRecord): StreamedObject[] {
-  const parts = record.parts.map((part): StreamedObject => {
-    return { key: partKey(record.id, part.number), kind: 'backup-part', stored: part, frames: part.frames };
-  });
-  const { config } = record;
-  if (config === undefined) return parts;
-  return [...parts, { key: configKey(record.id), kind: 'backup-config', stored: config, frames: undefined }];
-}
-
-/** Names and sizes; answers the keys that are there with the right size. */
-async function verifyListing(
-  { store }: Repository,
-  id: BackupId,
-  objects: readonly StreamedObject[],
-  { signal, report }: VerifyScope,
-): Promise<Set<string>> {
-  const found = new Map<string, number>();
-  for await (const entry of store.list(backupPrefix(id), { signal })) {
-    if (entry.kind === 'object') found.set(entry.key, entry.bytes);
-  }
-  const there = new Set<string>();
-  for (const { key, stored } of objects) {
-    const bytes = found.get(key);
-    const fits = (one: { bytes: number }): boolean => one.bytes === stored.storedBytes;
-    if (bytes === stored.storedBytes) there.add(key);
-    // A listing shows the oldest version, which somebody may have put there before us.
-    else if (bytes !== undefined && (await store.candidates?.(key, { signal }))?.some(fits) === true) there.add(key);
-    else report.problem(absenceOf(key, bytes, stored.storedBytes));
-  }
-  if (!found.has(manifestKey(id))) report.problem(absenceOf(manifestKey(id), undefined, 0));
-  const known = new Set([...objects.map(({ key }) => key), manifestKey(id), commitKey(id)]);
-  for (const key of found.keys()) if (!known.has(key)) report.warning(`${key} belongs to no backup`);
-  return there;
-}
-
-function absenceOf(key: string, bytes: number | undefined, wanted: number): Problem {
-  if (bytes === undefined)
-    return { code: 'missing-object', object: key, message: 'the backup names it, and it is not stored' };
-  return { code: 'wrong-size', object: key, message: `it has ${bytes} bytes, the backup's record says ${wanted}` };
 }
 
 /** The files of the manifest by path; `undefined`: it cannot be trusted, or is not there. */

@@ -1,7 +1,7 @@
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import { damaged } from '../../repository/object-head.ts';
 import { PartCheck } from '../../repository/part-check.ts';
-import type { StreamedObject } from '../../repository/verify-backup.ts';
+import type { StreamedObject } from '../../repository/backup-objects.ts';
 
 /**
  * The part's bytes as they pass by. What is not the part that the record describes throws `damaged` instead of ending, so that a

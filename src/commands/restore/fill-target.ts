@@ -3,8 +3,8 @@ import { reasonOf, WalholdError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { historyName } from '../../postgres/wal-name.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
+import type { StoredBackup } from '../../repository/backups.ts';
 import type { RestorePlan } from '../../repository/restore-plan.ts';
-import { piecesOf } from '../../repository/restore-pieces.ts';
 import { nameOf } from '../../repository/restore-way.ts';
 import type { WalInventory } from '../../repository/wal-inventory.ts';
 import { showProgress } from '../backup/progress.ts';
@@ -12,13 +12,10 @@ import type { CommandContext } from '../command-context.ts';
 import { formatBytes } from '../format-bytes.ts';
 import { installedExecutable } from '../installation.ts';
 import { chooseArchiveMode } from './archive-choice.ts';
-import {
-  readConfigArchive,
-  readFirstEntry,
-  readManifest,
-  readWholeRecord,
-  type BackupSource,
-} from './backup-source.ts';
+import { readConfigArchive, readFirstEntry, type BackupSource } from './backup-source.ts';
+import { finishJoin } from './finish-join.ts';
+import type { JoinedFile } from './joined-files.ts';
+import { openChain, type OpenedChain } from './open-chain.ts';
 import { completeTarget, openTarget } from './finish-target.ts';
 import { sayNext } from './next-steps.ts';
 import { CONFIG_FOLDER, layDownConfig } from './outside-config.ts';
@@ -50,16 +47,20 @@ export async function fillTarget(
   const { dataDirectory } = options;
   if (dataDirectory === undefined) throw new WalholdError('usage', 'no directory to restore into is given');
   const begun = clock.now();
-  const source = sourceOf(context, plan, found);
+  const source = sourceOf(context, plan.backup, found);
   const conf = confOf(context, options, plan, found);
-  const record = await readWholeRecord(source, plan.backup.summary);
-  const { manifest, bytes: manifestBytes } = await readManifest(source, record);
-  const pieces = piecesOf(record, manifest, context.config.jobs);
+  const opened = await openChain({
+    chain: plan.backup.chain,
+    sourceOf: (link) => sourceOf(context, link, found),
+    jobs: context.config.jobs,
+  });
+  const { record, needs } = opened;
   const readFirst = (): ReturnType<typeof readFirstEntry> => readFirstEntry(source, record);
   const { mappings } = options;
-  const target = await prepareTarget({ record, dataDirectory, mappings, readFirstEntry: readFirst, ...host });
+  const target = await prepareTarget({ record, needs, dataDirectory, mappings, readFirstEntry: readFirst, ...host });
   try {
-    await writeFiles(context, options, { source, record, target, pieces });
+    const joined = await writeFiles(context, options, { target, opened, plan, found });
+    const manifestBytes = await finishJoin(target, opened, joined);
     const configFiles = await placeConfig(context, options, { source, record, target });
     await completeTarget(target, record, manifestBytes, { ...conf, configFiles });
     await placePartialOf(source, plan, found, target);
@@ -85,16 +86,26 @@ interface Work {
   target: Target;
 }
 
+interface Writing {
+  target: Target;
+  opened: OpenedChain;
+  plan: RestorePlan<RestorableBackup>;
+  found: ReadPlan;
+}
+
 async function writeFiles(
   context: CommandContext,
   options: RestoreOptions,
-  { source, record, target, pieces }: Work & { pieces: ReturnType<typeof piecesOf> },
-): Promise<void> {
+  { target, opened, plan, found }: Writing,
+): Promise<ReadonlyMap<string, JoinedFile>> {
+  const { chain } = plan.backup;
+  const { blockBytes, blocksPerFile } = opened.record.server;
   const { config, clock, log, signal, asOf } = context;
   const counters = new RestoreCounters();
-  const numbers = source.repositories.map(({ number }) => number);
+  const holders = Object.fromEntries(chain.map(({ summary, repositories }) => [summary.id, repositories]));
+  const numbers = new Set(chain.flatMap(({ repositories }) => repositories));
   const finished = new AbortController();
-  const totalBytes = pieces.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
+  const totalBytes = opened.plainBytes;
   const progress =
     options.progress === undefined
       ? undefined
@@ -104,26 +115,27 @@ async function writeFiles(
           { clock, done: finished.signal },
         );
   try {
-    await restoreAll({
+    return await restoreAll({
       input: {
-        repositories: config.repositories.filter(({ number }) => numbers.includes(number)),
+        repositories: config.repositories.filter(({ number }) => numbers.has(number)),
         requestTimeoutMs: config.requestTimeoutMs,
         asOf: asOf?.at,
-        backupId: record.id,
+        holders,
         layout: {
           dataDirectory: target.dataDirectory,
           tablespaces: target.tablespaces.map(({ oid, to }) => ({ oid, path: to })),
           owner: target.owner,
+          blocks: { blockBytes, blocksPerFile },
           heldBack: HELD_BACK,
         },
         counters: counters.memory,
       },
-      jobs: config.jobs,
-      pieces,
+      threads: Math.max(1, Math.min(config.jobs, opened.mostPieces)),
+      links: opened.links(),
       signal,
       warn: (message, error) => log.warning(message, { detail: reasonOf(error) }),
       onStranger(number, stranger) {
-        source.repositories.find((one) => one.number === number)?.store.report?.(stranger);
+        found.overview.repositories.find((one) => one.number === number)?.store.report?.(stranger);
       },
       onWritten: () => log.debug('all files are written, and are brought to disk'),
     });
@@ -163,11 +175,11 @@ async function placeConfig(
 
 function sourceOf(
   { log, signal }: CommandContext,
-  { backup }: RestorePlan<RestorableBackup>,
+  { repositories }: Pick<StoredBackup, 'repositories'>,
   { overview }: ReadPlan,
 ): BackupSource {
   return {
-    repositories: overview.repositories.filter(({ number }) => backup.repositories.includes(number)),
+    repositories: overview.repositories.filter(({ number }) => repositories.includes(number)),
     signal,
     warn: ({ repository, error }, object) =>
       log.warning(`${repository.url}/${object} is read from elsewhere`, { detail: reasonOf(error) }),

@@ -90,7 +90,8 @@ async function placeLinks({ dataDirectory, tablespaces, owner }: Target, record:
   await syncDirectory(links);
 }
 
-async function writeOwned(path: string, text: Uint8Array | string, owner: Owner | undefined): Promise<void> {
+/** Replaces a file of the target, durably. */
+export async function writeOwned(path: string, text: Uint8Array | string, owner: Owner | undefined): Promise<void> {
   try {
     await replaceDurably(path, text, 0o600);
     if (owner !== undefined) await lchown(path, owner.uid, owner.gid);

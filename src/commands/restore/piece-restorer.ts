@@ -6,11 +6,12 @@ import { worstOf, type Repository, type RepositoryFailure } from '../../reposito
 import type { PieceFile, RestorePiece } from '../../repository/restore-pieces.ts';
 import { Untar, type TarEntry, type TarSink } from '../../stream/untar.ts';
 import { FrameReader } from '../../stream/zstd.ts';
+import type { JoinStep } from './member-content.ts';
 import type { RestoredFiles } from './restored-files.ts';
 
 export interface PieceContext {
-  backupId: BackupId;
-  repositories: readonly Repository[];
+  /** Those that hold a backup, in the order to be asked. */
+  holders: (backup: BackupId) => readonly Repository[];
   files: RestoredFiles;
   signal: AbortSignal;
   /** Called as bytes go by. */
@@ -24,23 +25,24 @@ export class PieceRestorer {
   readonly #context: PieceContext;
   /** Those that failed are asked last from then on. */
   readonly #failed = new Set<Repository>();
-  /** By repository and part: the version that was right, where it is not the oldest. */
+  /** By repository and key: the version that was right, where it is not the oldest. */
   readonly #versions = new Map<string, string>();
 
   constructor(context: PieceContext) {
     this.#context = context;
   }
 
-  async restore(piece: RestorePiece): Promise<void> {
-    const { repositories, files, warn, backupId, signal } = this.#context;
-    const order = [...repositories].sort((a, b) => Number(this.#failed.has(a)) - Number(this.#failed.has(b)));
+  /** Answers how far it has brought the files that are joined. */
+  async restore(piece: RestorePiece): Promise<JoinStep[]> {
+    const { holders, files, warn, signal } = this.#context;
+    const order = [...holders(piece.backup)].sort((a, b) => Number(this.#failed.has(a)) - Number(this.#failed.has(b)));
     const failures: RepositoryFailure[] = [];
     for (const repository of order) {
       try {
         await this.#restoreFrom(repository, piece);
-        files.keep();
-        for (const failure of failures) warn(failure, partKey(backupId, piece.part));
-        return;
+        const steps = files.keep();
+        for (const failure of failures) warn(failure, partKey(piece.backup, piece.part));
+        return steps;
       } catch (error) {
         files.forget();
         signal.throwIfAborted();
@@ -54,9 +56,9 @@ export class PieceRestorer {
   }
 
   async #restoreFrom(repository: Repository, piece: RestorePiece): Promise<void> {
-    const { backupId, signal, files } = this.#context;
-    const key = partKey(backupId, piece.part);
-    const place = `${repository.number}/${piece.part}`;
+    const { signal, files } = this.#context;
+    const key = partKey(piece.backup, piece.part);
+    const place = `${repository.number}/${key}`;
     const known = this.#versions.get(place);
     if (known !== undefined) return await this.#restoreVersion(repository, piece, { version: known });
     const restored = await oldestAuthenticPart(repository.store, key, piece.mark, { signal }, async (which) => {
@@ -68,9 +70,9 @@ export class PieceRestorer {
   }
 
   async #restoreVersion(repository: Repository, piece: RestorePiece, which: WhichVersion): Promise<void> {
-    const { backupId, signal, files, progress } = this.#context;
+    const { signal, files, progress } = this.#context;
     const { offset, storedBytes } = piece;
-    const key = partKey(backupId, piece.part);
+    const key = partKey(piece.backup, piece.part);
     const object = `${repository.url}/${key}`;
     const opened = await repository.store.open(key, { signal, range: { offset, bytes: storedBytes }, ...which });
     if (opened === undefined) {
@@ -120,7 +122,8 @@ class ExpectedMembers implements TarSink {
 
   begin(entry: TarEntry): void {
     if (entry.kind === 'directory') {
-      this.#files.makeDirectory(entry);
+      // One that is only in an older link has been removed since.
+      if (this.#piece.newest) this.#files.makeDirectory(entry);
       return;
     }
     const expected = this.#piece.files[this.#next];

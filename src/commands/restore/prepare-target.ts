@@ -22,6 +22,8 @@ export interface Target {
 
 export interface PrepareInput {
   record: BackupRecord;
+  /** Bytes by tablespace: its OID, or empty. */
+  needs: ReadonlyMap<string, number>;
   dataDirectory: string;
   mappings: readonly TablespaceMapping[];
   isAlive: (pid: number) => boolean;
@@ -37,7 +39,7 @@ export async function prepareTarget(input: PrepareInput): Promise<Target> {
   const found = await requireEmpty(dataDirectory, 'the directory', isAlive);
   const tablespaces = placeTablespaces(record.tablespaces, input.mappings, dataDirectory);
   for (const { to } of tablespaces) await requireEmpty(to, 'the tablespace directory', isAlive);
-  await requireSpace(spaceNeeds(record, dataDirectory, tablespaces));
+  await requireSpace(spaceNeeds(input.needs, dataDirectory, tablespaces));
   const owner =
     uid === 0 ? ownerFor({ uid, directory: found.owner, recorded: await input.readFirstEntry() }) : undefined;
   await makeDirectory(dataDirectory, owner);
@@ -65,18 +67,15 @@ function requireWhole(record: BackupRecord): void {
 
 /** Bytes by directory. */
 function spaceNeeds(
-  record: BackupRecord,
+  byTablespace: ReadonlyMap<string, number>,
   dataDirectory: string,
   tablespaces: readonly PlacedTablespace[],
 ): Map<string, number> {
   const places = new Map(tablespaces.map(({ oid, to }) => [oid, to]));
   const needs = new Map<string, number>();
-  for (const { frames } of record.parts) {
-    for (const { path, size } of frames.flatMap(({ files }) => files)) {
-      const oid = /^pg_tblspc\/([0-9]+)\//.exec(path.toString())?.[1] ?? '';
-      const place = places.get(oid) ?? dataDirectory;
-      needs.set(place, (needs.get(place) ?? 0) + size);
-    }
+  for (const [oid, bytes] of byTablespace) {
+    const place = places.get(oid) ?? dataDirectory;
+    needs.set(place, (needs.get(place) ?? 0) + bytes);
   }
   return needs;
 }

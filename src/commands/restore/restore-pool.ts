@@ -4,6 +4,7 @@ import type { Stranger } from '../../store/store.ts';
 import { thrownError } from '../../base/plain-error.ts';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
+import { JoinedFiles, type JoinedFile } from './joined-files.ts';
 import type { FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
 /** A thread has this many pieces before it, so that it never waits for the main thread. */
@@ -11,9 +12,12 @@ const PIECES_AHEAD = 2;
 
 export interface RestoreRun {
   input: ThreadInput;
-  jobs: number;
-  /** Handed out in this order. */
-  pieces: readonly RestorePiece[];
+  threads: number;
+  /**
+   * The pieces of each link of the chain, from the newest to the full backup, each in the order in which they are handed out. The next
+   * link's are asked for when all of the last one's are written.
+   */
+  links: AsyncIterable<readonly RestorePiece[]>;
   signal: AbortSignal;
   warn: (message: string, error: Error) => void;
   /** A trace of somebody else was met in the repository of this number. */
@@ -23,14 +27,14 @@ export interface RestoreRun {
 }
 
 /**
- * Restores all pieces with `jobs` threads; when it returns, every file and directory is on disk. The first failure, or the signal,
- * stops all threads, which have ended when this throws.
+ * Restores all pieces; when it returns, every file and directory is on disk. The first failure, or the signal, stops all threads,
+ * which have ended when this throws. Answers what the files are that were joined from several links, by their paths.
  */
-export async function restoreAll(run: RestoreRun): Promise<void> {
-  const { jobs, pieces, signal } = run;
+export async function restoreAll(run: RestoreRun): Promise<ReadonlyMap<string, JoinedFile>> {
+  const { signal } = run;
   signal.throwIfAborted();
-  const queue = pieces.values();
-  const threads = Array.from({ length: Math.max(1, Math.min(jobs, pieces.length)) }, () => new RestoreWorker(run));
+  const joined = new JoinedFiles();
+  const threads = Array.from({ length: run.threads }, () => new RestoreWorker(run));
   const stopAll = (reason: unknown): void => threads.forEach((thread) => thread.fail(reason));
   const stop = (): void => stopAll(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
@@ -47,9 +51,13 @@ export async function restoreAll(run: RestoreRun): Promise<void> {
     );
   };
   try {
-    await together((thread) => thread.write(queue));
+    for await (const pieces of run.links) {
+      const queue = pieces.values();
+      await together((thread) => thread.write(queue, joined));
+    }
     run.onWritten();
     await together((thread) => thread.sync());
+    return joined.complete;
   } finally {
     signal.removeEventListener('abort', stop);
     await Promise.all(threads.map((thread) => thread.ended()));
@@ -75,7 +83,7 @@ class RestoreWorker {
   }
 
   /** Takes pieces from the queue until it is empty and all that it took are written. */
-  async write(queue: Iterator<RestorePiece>): Promise<void> {
+  async write(queue: Iterator<RestorePiece>, joined: JoinedFiles): Promise<void> {
     const done = Promise.withResolvers<void>();
     let waiting = 0;
     const next = (): void => {
@@ -85,11 +93,12 @@ class RestoreWorker {
         return;
       }
       waiting += 1;
-      this.#send({ kind: 'restore', piece: piece.value });
+      this.#send({ kind: 'restore', piece: joined.withStates(piece.value) });
     };
     this.#onMessage = (message) => {
       if (message.kind !== 'restored') return;
       waiting -= 1;
+      joined.add(message.steps);
       next();
     };
     for (let ahead = 0; ahead < PIECES_AHEAD; ahead += 1) next();

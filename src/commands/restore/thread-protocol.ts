@@ -2,16 +2,18 @@
 import type { RepositoryPlace } from '../../repository/repository.ts';
 import type { RestorePiece } from '../../repository/restore-pieces.ts';
 import type { Stranger } from '../../store/store.ts';
+import type { JoinStep } from './member-content.ts';
 import type { PlainError } from '../../base/plain-error.ts';
 
 /** `workerData`. */
 export interface ThreadInput {
-  /** Those that hold the backup, in the order to be asked. */
+  /** In the order to be asked. */
   repositories: readonly RepositoryPlace[];
   requestTimeoutMs: number;
   /** Read as the stores were at this moment. */
   asOf: Date | undefined;
-  backupId: string;
+  /** By the identifiers of the backup and of all that it builds on: the numbers of the repositories that hold it. */
+  holders: Readonly<Record<string, readonly number[]>>;
   layout: TargetLayout;
   /** Two counters: plain bytes written, stored bytes read. */
   counters: SharedArrayBuffer;
@@ -25,6 +27,8 @@ export interface TargetLayout {
   tablespaces: readonly { oid: string; path: string }[];
   /** For everything that is made; `undefined`: whoever runs this. */
   owner: { uid: number; gid: number } | undefined;
+  /** How the cluster's relations are cut (pg_control). */
+  blocks: { blockBytes: number; blocksPerFile: number };
   /** A file that gets another name until all is done: relative path to relative path. */
   heldBack: { path: string; as: string };
 }
@@ -34,7 +38,7 @@ export type ToThread =
   { kind: 'restore'; piece: RestorePiece } | { kind: 'sync' } | { kind: 'abort' } | { kind: 'end' };
 
 export type FromThread =
-  | { kind: 'restored'; plainBytes: number }
+  | { kind: 'restored'; steps: readonly JoinStep[] }
   | { kind: 'warning'; message: string; error: PlainError }
   /** Met in the repository of this number. */
   | { kind: 'stranger'; repository: number; stranger: Stranger }

@@ -69,8 +69,10 @@ async function restoredFiles(
   const directory = await mkdtemp(join(tmpdir(), 'walhold-tampered-'));
   try {
     const heldBack = { path: 'global/pg_control', as: 'global/pg_control' };
-    const files = new RestoredFiles({ dataDirectory: directory, tablespaces: [], owner: undefined, heldBack });
-    const restorer = new PieceRestorer({ ...source, backupId: id, files, progress: () => undefined });
+    const blocks = { blockBytes: 8192, blocksPerFile: 131_072 };
+    const files = new RestoredFiles({ dataDirectory: directory, tablespaces: [], owner: undefined, blocks, heldBack });
+    const holders = (): Repository[] => [repository];
+    const restorer = new PieceRestorer({ ...source, holders, files, progress: () => undefined });
     for (const piece of piecesOf(record, manifest, 1).flatMap(split)) await restorer.restore(piece);
     await files.sync();
     const names = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
