@@ -76,7 +76,8 @@ async function copyAll(
     const run: CopyRun = { source, target, systemId, jobs: config.jobs, quick, dryRun, report, log, signal };
     const segmentBytes = await segmentSizeOf(source, signal);
     await copyWal({ ...run, segmentBytes });
-    for (const id of await backupIds(source, signal)) await copyBackup(run, id);
+    const done = new Set<BackupId>();
+    for (const id of await backupIds(source, signal)) if (await copyBackup(run, id, done)) done.add(id);
     return report;
   } finally {
     done.abort();

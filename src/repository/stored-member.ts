@@ -26,13 +26,13 @@ export function memberPlace(
 }
 
 /**
- * The content of one small file of a backup, read by its frame alone and proven by its digest (64 hex digits, of the manifest).
- * `undefined`: the part is not stored. Throws `damaged`, also where it is longer than `SMALL_BYTES`.
+ * The content of one small file of a backup, read by its frame alone and proven by its digest (64 hex digits, of the manifest;
+ * `undefined`: something else proves it). `undefined`: the part is not stored. Throws `damaged`, also where it is longer than `SMALL_BYTES`.
  */
 export async function readMember(
   { store, url }: Repository,
   { id }: Pick<BackupRecord, 'id'>,
-  wanted: { path: string; sha256: string; place: NonNullable<ReturnType<typeof memberPlace>> },
+  wanted: { path: string; sha256: string | undefined; place: NonNullable<ReturnType<typeof memberPlace>> },
   { signal }: CallOptions,
 ): Promise<Buffer | undefined> {
   const { part, frame } = wanted.place;
@@ -42,7 +42,7 @@ export async function readMember(
     const opened = await store.open(key, { signal, range, ...which });
     if (opened === undefined) return undefined;
     const content = await contentOf(opened.chunks, wanted.path, frame, `${url}/${key}`);
-    if (sha256(content) === wanted.sha256) return content;
+    if (wanted.sha256 === undefined || sha256(content) === wanted.sha256) return content;
     throw damaged(`${url}/${key}`, `${wanted.path} in it is not what was backed up`);
   });
 }

@@ -17,6 +17,7 @@ import type { Repository } from './repository.ts';
 import { storedSegmentSize } from './stored-segment-size.ts';
 import { describeTrace, tracesOf } from './traces.ts';
 import { verifyBackup } from './verify-backup.ts';
+import { brokenChains, verifyLink } from './verify-chain.ts';
 import { missingHistories, missingSegments } from './verify-names.ts';
 import { problemOf } from './verify-problem.ts';
 import type { VerifyScope } from './verify-scope.ts';
@@ -46,9 +47,11 @@ async function verifyAll(repository: Repository, scope: VerifyScope): Promise<vo
   for (const id of ids) {
     const record = await verifyBackup(repository, id, { systemId }, scope);
     if (record === undefined) continue;
+    await verifyLink(repository, record, scope);
     const { parts: _, ...summary } = record;
     summaries.push(summary);
   }
+  for (const problem of brokenChains(summaries, ids)) report.problem(problem);
   const backups = summaries.map((summary) => ({ summary }));
   const segmentBytes = await storedSegmentSize([repository], backups, { signal });
   if (segmentBytes === undefined) return;

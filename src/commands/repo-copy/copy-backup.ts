@@ -15,12 +15,19 @@ import type { ByteRange, CallOptions, ObjectInfo, Store } from '../../store/stor
 import { checkedPart } from './checked-part.ts';
 import type { CopyRun } from './copy-run.ts';
 
-/** Nothing is copied of an upload that no `backup.json` completes, nor the `backup.json` of a backup that could not be copied whole. */
-export async function copyBackup(run: CopyRun, id: BackupId): Promise<void> {
+/**
+ * Nothing is copied of an upload that no `backup.json` completes, nor the `backup.json` of a backup that could not be copied whole, nor
+ * one whose parent is neither there nor among `done`. Answers whether it is whole in the target.
+ */
+export async function copyBackup(run: CopyRun, id: BackupId, done: ReadonlySet<BackupId>): Promise<boolean> {
   const { source, target, report, signal, log } = run;
   const record = await guarded(run, commitKey(id), () => readSourceRecord(run, id));
-  if (record === 'faulty') return;
-  if (record === undefined) return log.info(`${id} in ${source.url} is an upload that did not end, or has not yet`);
+  if (record === 'faulty') return false;
+  if (record === undefined) {
+    log.info(`${id} in ${source.url} is an upload that did not end, or has not yet`);
+    return false;
+  }
+  if (!(await hasParent(run, record.parsed, done))) return false;
   const there = new Map<string, number>();
   for await (const entry of target.store.list(backupPrefix(id), { signal })) {
     if (entry.kind === 'object') there.set(entry.key, entry.bytes);
@@ -31,9 +38,20 @@ export async function copyBackup(run: CopyRun, id: BackupId): Promise<void> {
   });
   await guarded(run, manifestKey(id), () => copyManifest(run, record.parsed, there.get(manifestKey(id))));
   if (report.conflicts.length + report.damaged.length > before) {
-    return log.warning(`backup ${id} was not copied whole, and is no backup in ${target.url}`);
+    log.warning(`backup ${id} was not copied whole, and is no backup in ${target.url}`);
+    return false;
   }
-  await guarded(run, commitKey(id), () => copyRecord(run, id, record.bytes));
+  return (await guarded(run, commitKey(id), () => copyRecord(run, id, record.bytes))) !== 'faulty';
+}
+
+/** Without what it builds on an incremental backup is of no use. */
+async function hasParent(run: CopyRun, { id, parent }: BackupRecord, done: ReadonlySet<BackupId>): Promise<boolean> {
+  const { target, report, signal } = run;
+  if (parent === undefined || done.has(parent)) return true;
+  if ((await target.store.stat(commitKey(parent), { signal })) !== undefined) return true;
+  const message = `it is not copied: backup ${parent}, on which it builds, is not in ${target.url}`;
+  report.damaged.push({ code: 'broken-chain', object: commitKey(id), message });
+  return false;
 }
 
 /** What is wrong with one object is told, and the rest goes on. */

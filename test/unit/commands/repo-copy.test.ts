@@ -193,7 +193,7 @@ describe('the order of a copy', () => {
   it('is history files, then segments, and of a backup its record last', async () => {
     const { memory, repository } = memoryRepository({ number: 2 });
     await copyWal({ ...into(repository), segmentBytes: 1024 * 1024 });
-    await copyBackup(into(repository), parseBackupId(ID) as BackupId);
+    await copyBackup(into(repository), parseBackupId(ID) as BackupId, new Set());
     const created = memory.calls.filter((call) => call.startsWith('create ')).map((call) => call.slice(7));
     expect(created[0]).toBe('wal/00000002.history.zst');
     expect(created.slice(1, 6).toSorted()).toEqual([2, 3, 4, 5, 6].map(walKey));
@@ -216,7 +216,7 @@ describe('the order of a copy', () => {
     await expect(copyWal(wal)).rejects.toThrow('killed');
     const run = into(repository);
     await copyWal({ ...run, segmentBytes: 1024 * 1024 });
-    await copyBackup(run, parseBackupId(ID) as BackupId);
+    await copyBackup(run, parseBackupId(ID) as BackupId, new Set());
     expect([run.report.copied, run.report.present]).toEqual([OBJECTS - 4, 4]);
     expect(run.report.conflicts).toEqual([]);
     expect(memory.objects.size).toBe(OBJECTS + 1);
@@ -248,7 +248,7 @@ describe('the order of a copy', () => {
     await mkdir(target);
     const run = { ...into({ ...source.repository, store: fileStore({ root: target }) }), source: tampered };
     await copyWal({ ...run, segmentBytes: 1024 * 1024 });
-    await copyBackup(run, parseBackupId(ID) as BackupId);
+    await copyBackup(run, parseBackupId(ID) as BackupId, new Set());
     expect(run.report).toMatchObject({ copied: OBJECTS, conflicts: [], damaged: [] });
     const { 'walhold.json': _identity, ...files } = await filesIn(source.root);
     expect(await filesIn(target)).toEqual(files);
@@ -258,7 +258,7 @@ describe('the order of a copy', () => {
     const lock = { mode: 'compliance' as const, periodMs: 86_400_000, maxMs: 86_400_000 };
     const { memory, repository } = memoryRepository({ number: 2, locks: 'kept', lock });
     await copyWal({ ...into(repository), segmentBytes: 1024 * 1024 });
-    await copyBackup(into(repository), parseBackupId(ID) as BackupId);
+    await copyBackup(into(repository), parseBackupId(ID) as BackupId, new Set());
     const unlocked = [...memory.objects].filter(([, versions]) => versions.some(({ retention }) => !retention));
     // This one lay there before.
     expect(unlocked.map(([key]) => key)).toEqual(['walhold.json']);
