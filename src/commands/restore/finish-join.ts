@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError } from '../../base/errors.ts';
-import { withoutIncrementalLines } from '../../postgres/backup-label.ts';
+import { withoutIncrementalLines } from '../../postgres/full-label.ts';
 import { joinedManifest } from '../../postgres/joined-manifest.ts';
 import { sha256 } from '../../stream/checksum.ts';
 import { writeOwned } from './finish-target.ts';
