@@ -2,7 +2,7 @@ import { lsn } from '../../src/postgres/lsn.ts';
 import { timelineId } from '../../src/postgres/timeline.ts';
 import { segmentName } from '../../src/postgres/wal-name.ts';
 import { formatIdentity } from '../../src/repository/identity.ts';
-import { IDENTITY_KEY, logPrefix } from '../../src/repository/layout.ts';
+import { backupId, IDENTITY_KEY, logPrefix, type BackupId } from '../../src/repository/layout.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { SYSTEM_ID } from './file-repository.ts';
 import type { LockRule } from '../../src/repository/lock/lock-rule.ts';
@@ -54,14 +54,15 @@ export class LockedArchive {
       await this.bucket.put(keyOf(segno, timeline), `segment ${segno}`);
   }
 
-  /** A full backup that began in this segment and ended in the next one, now. */
-  async putBackup(segno: number, keepUntil?: string): Promise<string> {
+  /** A backup that began in this segment and ended in the next one, now: a full one, or one that builds on `parent`. */
+  async putBackup(segno: number, keepUntil?: string, parent?: BackupId): Promise<string> {
     const { now } = this.bucket;
-    const id = `${now.toISOString().slice(0, 19).replaceAll('-', '').replaceAll(':', '')}Z-full`;
+    const type = parent === undefined ? 'full' : 'incremental';
+    const id = backupId(now, type);
     const startLsn = lsn(BigInt(segno) * BigInt(SEGMENT) + 40n);
     const options = { id, startLsn, stopLsn: lsn(startLsn + BigInt(SEGMENT)), segmentBytes: SEGMENT };
     await putBackup(this.bucket, { ...options, stoppedAt: now.toISOString() }, (record) =>
-      keepUntil === undefined ? record : { ...record, keepUntil },
+      keepUntil === undefined ? { ...record, type, parent } : { ...record, type, parent, keepUntil },
     );
     return id;
   }

@@ -25,7 +25,7 @@ export interface BackupOptions {
   tablespaces?: readonly TablespaceRecord[];
 }
 
-/** Files by path. */
+/** Files by path; with a slash at the end a directory. */
 export type Contents = Readonly<Record<string, string | Buffer>>;
 
 const SMALL: readonly Contents[] = [
@@ -75,11 +75,11 @@ function makePart(id: BackupId, number: number, files: Contents): { record: Part
   for (const run of [entries.slice(0, 2), entries.slice(2)].filter((each) => each.length > 0)) {
     const members = run.map(({ path, content }) => member(path, content));
     let at = 0;
-    const listed = run.map(({ path, content }, index) => {
+    const listed = run.flatMap(({ path, content }, index) => {
       const { header, whole } = members[index] as ReturnType<typeof member>;
       const file = { path, size: content.length, at: at + header };
       at += whole.length;
-      return file;
+      return path.endsWith('/') ? [] : [file];
     });
     add(Buffer.concat(members.map(({ whole }) => whole)), listed);
   }
@@ -102,8 +102,8 @@ function makePart(id: BackupId, number: number, files: Contents): { record: Part
 
 function member(path: string, content: Buffer): { header: number; whole: Buffer } {
   const header = tarHeader({
-    name: path,
-    kind: 'file',
+    name: path.endsWith('/') ? path.slice(0, -1) : path,
+    kind: path.endsWith('/') ? 'directory' : 'file',
     size: content.length,
     mode: 0o600,
     modifiedAt: 0,
@@ -119,6 +119,7 @@ function manifestText(contents: readonly Contents[], options: BackupOptions): st
   const writer = new ManifestWriter();
   let text = writer.head();
   for (const [path, content] of contents.flatMap((files) => Object.entries(files))) {
+    if (path.endsWith('/')) continue;
     const bytes = bytesOf(content);
     text += writer.file({ path, size: bytes.length, modifiedAt: 0, sha256: sha256(bytes) });
   }

@@ -46,7 +46,7 @@ const C = pages(1, 9, 8, 4, 5, 6);
 const THREE: readonly LinkContents[] = [
   {
     relations: { 'base/1/100': A, 'base/1/101': A, 'base/1/102': A, 'base/1/100_vm': pages(1) },
-    others: { old: 'gone' },
+    others: { 'base/2/': '', 'base/2/old': 'gone' },
   },
   {
     relations: { 'base/1/100': B, 'base/1/101': A, 'base/1/103': B, 'base/1/100_vm': pages(2) },
@@ -55,7 +55,7 @@ const THREE: readonly LinkContents[] = [
   {
     relations: { 'base/1/100': C, 'base/1/101': A, 'base/1/103': C, 'base/1/100_vm': pages(3) },
     changes: { 'base/1/100': { before: B }, 'base/1/101': { before: A }, 'base/1/103': { before: B } },
-    others: { 'postgresql.conf': 'port = 5432\n' },
+    others: { 'base/4/': '', 'postgresql.conf': 'port = 5432\n' },
   },
 ];
 
@@ -70,7 +70,8 @@ describe('restoring a chain', () => {
     expect(await restored('base/1/103')).toEqual(C);
     expect(await restored('base/1/100_vm')).toEqual(pages(3));
     const made = await place.made();
-    expect(made.filter((path) => path.includes('INCREMENTAL') || /old|102/.test(path))).toEqual([]);
+    expect(made.filter((path) => path.includes('INCREMENTAL') || /base\/2|102/.test(path))).toEqual([]);
+    expect(made).toContain('base/4');
     const newest = records.at(-1) as BackupRecord;
     expect((await restored('backup_label')).toString()).toBe(labelText(newest.startLsn, undefined));
   });
