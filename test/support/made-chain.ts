@@ -50,7 +50,7 @@ export async function putLink(
   const { 'global/pg_control': control = '', PG_VERSION: version = '' } = SMALL_CLUSTER;
   const half = members.length >> 1;
   const parts: Contents[] = [
-    { PG_VERSION: version, ...others, ...Object.fromEntries(members.slice(0, half)) },
+    { PG_VERSION: version, ...Object.fromEntries(members.slice(0, half)), ...others },
     Object.fromEntries(members.slice(half)),
     { backup_label: labelText(startLsn, parent, from), 'global/pg_control': control },
   ];
