@@ -27,6 +27,8 @@ export interface NeededBackup {
   readonly stoppedAt: Date;
   /** Kept for longer than its turn; `OPEN`: for ever. */
   readonly keep: End | undefined;
+  /** `false`: objects of it, or WAL that makes it consistent, are known to be missing. Then it takes no older one's place. */
+  readonly complete?: boolean;
 }
 
 export interface Retention {
@@ -40,6 +42,11 @@ export interface HistoryFacts {
   readonly historyOf: (timeline: TimelineId) => TimelineHistory;
   /** When the last segment of a timeline was stored; `undefined`: none is. */
   readonly lastStoredAt: (timeline: TimelineId) => number | undefined;
+  /**
+   * When the first of the backups that are being taken began (ms since 1970); `undefined`: none is known. What it starts from or builds
+   * on is not known before it ends, so that nothing newer than the last backup before it is given up.
+   */
+  readonly takenSince?: number | undefined;
 }
 
 /** Ends of one backup; those that have passed are in it too. */
@@ -105,6 +112,7 @@ function servingEnds(
     rising: rising.filter((one) => liesOn(pointOf(one), facts.historyOf(timeline))),
   }));
   for (const { timeline, rising: on } of onEach) {
+    for (const one of sinceTaken(on, chains, facts)) ends.set(one.id, OPEN);
     let next: NeededBackup | undefined;
     for (const one of on.toReversed()) {
       const last = next?.stoppedAt.getTime() ?? endOfBranch(facts.lastStoredAt(timeline), one, newest);
@@ -113,6 +121,21 @@ function servingEnds(
     }
   }
   return ends;
+}
+
+/** What a backup that is being taken may build on, or have begun before: of those on one history, in order of their ends. */
+function sinceTaken(
+  on: readonly NeededBackup[],
+  chains: Chains,
+  { takenSince }: HistoryFacts,
+): readonly NeededBackup[] {
+  if (takenSince === undefined) return [];
+  return on.slice(
+    Math.max(
+      0,
+      on.findLastIndex((one) => chains.isWhole(one) && one.stoppedAt.getTime() <= takenSince),
+    ),
+  );
 }
 
 /** The last moment that a backup alone leads to, on a timeline with no newer one. */
@@ -126,13 +149,16 @@ function endOfBranch(lastStoredAt: number | undefined, one: NeededBackup, newest
 class Chains {
   readonly #byId: ReadonlyMap<string, NeededBackup>;
   readonly #roots = new Map<string, NeededBackup>();
+  /** What is incomplete, and all that builds on it. */
+  readonly #broken = new Set<string>();
 
   constructor(backups: readonly NeededBackup[]) {
     this.#byId = new Map(backups.map((one) => [one.id, one]));
-    // A parent is older than its child: a record that says otherwise is believed to build on nothing.
-    for (const one of backups) {
+    // A parent begins before its child: a record that says otherwise is believed to build on nothing.
+    for (const one of [...backups].sort(byChain)) {
       const parent = this.#parentOf(one);
       this.#roots.set(one.id, parent === undefined ? one : (this.#roots.get(parent.id) ?? one));
+      if (one.complete === false || (parent !== undefined && this.#broken.has(parent.id))) this.#broken.add(one.id);
     }
   }
 
@@ -146,13 +172,20 @@ class Chains {
   }
 
   isWhole(one: NeededBackup): boolean {
-    return this.rootOf(one).type === 'full';
+    return this.rootOf(one).type === 'full' && !this.#broken.has(one.id);
   }
 
   #parentOf(one: NeededBackup): NeededBackup | undefined {
     const parent = one.parent === undefined ? undefined : this.#byId.get(one.parent);
-    return parent !== undefined && byStop(parent, one) < 0 ? parent : undefined;
+    return parent !== undefined && byChain(parent, one) < 0 ? parent : undefined;
   }
+}
+
+/** What builds on another sorts behind it. By WAL: the clocks of servers may disagree, and be set back. */
+export function byChain(a: NeededBackup, b: NeededBackup): number {
+  if (a.startLsn !== b.startLsn) return a.startLsn < b.startLsn ? -1 : 1;
+  if (a.stopLsn !== b.stopLsn) return a.stopLsn < b.stopLsn ? -1 : 1;
+  return byStop(a, b);
 }
 
 function byStop(a: NeededBackup, b: NeededBackup): number {

@@ -46,13 +46,41 @@ export interface LogRange {
 export function walNeeds(
   backups: readonly BackupEnds[],
   facts: HistoryFacts,
-  { segmentBytes, now }: { segmentBytes: number; now: number },
+  sizes: { segmentBytes: number; now: number },
 ): WalNeeds {
-  const ranges = new Ranges(segmentBytes);
+  const perLog = BigInt(segmentsPerLog(sizes.segmentBytes));
+  const byTimeline = new Map<TimelineId, LogRange[]>();
+  for (const { timeline, first, last, end } of neededSpans(backups, facts, sizes)) {
+    const logs = { first: Number(first / perLog), last: last === undefined ? Infinity : Number(last / perLog), end };
+    const known = byTimeline.get(timeline);
+    if (known === undefined) byTimeline.set(timeline, [logs]);
+    else known.push(logs);
+  }
+  return new WalNeeds(byTimeline);
+}
+
+/** Segments of one timeline in a row, both included. `last` undefined: as far as there is WAL. */
+export interface NeededSpan {
+  readonly timeline: TimelineId;
+  readonly first: bigint;
+  readonly last: bigint | undefined;
+  readonly end: End;
+}
+
+/** The same by segments, as it comes: spans overlap. */
+export function* neededSpans(
+  backups: readonly BackupEnds[],
+  facts: HistoryFacts,
+  { segmentBytes, now }: { segmentBytes: number; now: number },
+): Generator<NeededSpan> {
   for (const { backup, alone } of backups) {
+    if (alone <= now) continue;
     const last = segnoBefore(backup.stopLsn, segmentBytes);
-    if (alone > now)
-      ranges.add(facts.historyOf(backup.timeline), { ...spanFrom(backup, segmentBytes), last, end: alone });
+    yield* along(
+      facts.historyOf(backup.timeline),
+      { from: firstOf(backup, segmentBytes), last, end: alone },
+      segmentBytes,
+    );
   }
   const serving = backups.filter(({ serves }) => serves > now);
   for (const timeline of facts.timelines) {
@@ -60,38 +88,20 @@ export function walNeeds(
     const on = serving.filter(({ backup }) => liesOn(backup, history)).sort(byStart);
     let next: bigint | undefined;
     for (const { backup, restorable, serves } of on.toReversed()) {
-      ranges.add(history, { ...spanFrom(backup, segmentBytes), last: next, end: serves });
+      yield* along(history, { from: firstOf(backup, segmentBytes), last: next, end: serves }, segmentBytes);
       if (restorable) next = segnoBefore(backup.stopLsn, segmentBytes);
     }
   }
-  return new WalNeeds(ranges.byTimeline);
 }
 
-/** Segments by number; `last` undefined: as far as there is WAL. */
-interface Span {
-  first: bigint;
-  last: bigint | undefined;
-  end: End;
-}
-
-class Ranges {
-  readonly byTimeline: Map<TimelineId, LogRange[]> = new Map();
-  readonly #segmentBytes: number;
-
-  constructor(segmentBytes: number) {
-    this.#segmentBytes = segmentBytes;
-  }
-
-  add(history: TimelineHistory, { first, last, end }: Span): void {
-    const perLog = BigInt(segmentsPerLog(this.#segmentBytes));
-    for (const leg of pathLegs(history, first, this.#segmentBytes)) {
-      const to = lower(leg.last, last);
-      if (to !== undefined && to < leg.first) continue;
-      const logs = { first: Number(leg.first / perLog), last: to === undefined ? Infinity : Number(to / perLog), end };
-      const known = this.byTimeline.get(leg.timeline);
-      if (known === undefined) this.byTimeline.set(leg.timeline, [logs]);
-      else known.push(logs);
-    }
+function* along(
+  history: TimelineHistory,
+  { from, last, end }: { from: bigint; last: bigint | undefined; end: End },
+  segmentBytes: number,
+): Generator<NeededSpan> {
+  for (const leg of pathLegs(history, from, segmentBytes)) {
+    const to = lower(leg.last, last);
+    if (to === undefined || to >= leg.first) yield { timeline: leg.timeline, first: leg.first, last: to, end };
   }
 }
 
@@ -115,8 +125,8 @@ function stepsOf(ranges: readonly LogRange[]): LogRange[] {
   return steps;
 }
 
-function spanFrom({ startLsn }: BackupEnds['backup'], segmentBytes: number): { first: bigint } {
-  return { first: segnoOfLsn(startLsn, segmentBytes) };
+function firstOf({ startLsn }: BackupEnds['backup'], segmentBytes: number): bigint {
+  return segnoOfLsn(startLsn, segmentBytes);
 }
 
 function byStart(a: BackupEnds, b: BackupEnds): number {
