@@ -7,6 +7,7 @@ import { addBackupCommand } from './commands/backup.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addConfigCommand } from './commands/config.ts';
+import { addExpireCommand } from './commands/expire.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLockCommand } from './commands/lock.ts';
 import { addRepoCommand } from './commands/repo.ts';
@@ -33,6 +34,7 @@ const COMMANDS: readonly ((companion: Companion) => void)[] = [
   addVerifyCommand,
   addWalCommand,
   addLockCommand,
+  addExpireCommand,
   addRepoCommand,
   addConfigCommand,
   addCompletionCommand,

@@ -13,6 +13,8 @@ export const BACKUP_PREFIX = 'backup/';
 /** What `lock extend` leaves of its runs, and the marks of held backups. */
 export const LOCK_PREFIX = 'lock/';
 export const HOLD_PREFIX: string = `${LOCK_PREFIX}hold/`;
+/** What runs of `expire` leave: which backups and segments they were about to remove. */
+export const EXPIRED_PREFIX = 'expired/';
 
 const ZST = '.zst';
 const DIGEST_HEX = 16;
@@ -83,6 +85,11 @@ export function backupId(at: Date, type: 'full' | 'incremental'): BackupId {
   return `${stampOf(at)}-${type === 'full' ? 'full' : 'incr'}` as BackupId;
 }
 
+/** When the backup of this identifier began, by the clock of the host that took it; ms since 1970. */
+export function startOfBackupId(id: BackupId): number {
+  return Date.parse(id.replace(/^(....)(..)(..)T(..)(..)(..)Z-.*$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+
 /** `20261122T174500Z`, to the second. */
 function stampOf(at: Date): string {
   return `${at.toISOString().slice(0, 19).replaceAll('-', '').replaceAll(':', '')}Z`;
@@ -95,6 +102,15 @@ export function lockRecordKey(at: Date): string {
 
 export function isLockRecordKey(key: string): boolean {
   return /^lock\/\d{8}T\d{6}Z\.json$/.test(key);
+}
+
+/** The record of a run of `expire`; see `retention/expired-record.ts`. Sorts by time. */
+export function expiredKey(at: Date): string {
+  return `${EXPIRED_PREFIX}${stampOf(at)}.json`;
+}
+
+export function isExpiredKey(key: string): boolean {
+  return /^expired\/\d{8}T\d{6}Z\.json$/.test(key);
 }
 
 /** The mark of a held backup: held itself for as long as the backup is. */

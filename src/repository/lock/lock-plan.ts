@@ -83,7 +83,8 @@ function* backupDirectories(survey: LockSurvey, ends: ReadonlyMap<string, End | 
   }
 }
 
-function backupRole(id: BackupId, parts: number, hasConfig: boolean): (key: string) => 'beside' | undefined {
+/** What of the objects in a backup's directory is one of this format; `parts`: how many its record names. */
+export function backupRole(id: BackupId, parts: number, hasConfig: boolean): (key: string) => 'beside' | undefined {
   const names = new Set([commitKey(id), manifestKey(id), ...(hasConfig ? [configKey(id)] : [])]);
   const partName = /^part-([1-9][0-9]{0,6})\.tar\.zst$/;
   return (key) => {

@@ -10,6 +10,7 @@ import type { BackupRecord } from '../backup-record.ts';
 import { requireIdentity } from '../identity.ts';
 import {
   BACKUP_PREFIX,
+  EXPIRED_PREFIX,
   IDENTITY_KEY,
   LOCK_PREFIX,
   logDirectory,
@@ -53,9 +54,12 @@ export interface LockSurvey {
 
 export interface SurveyedBackup extends NeededBackup {
   readonly id: BackupId;
+  /** Of the cluster that its record names. */
+  readonly systemId: bigint;
   readonly startedAt: Date;
   /** How many parts its record names, and whether there is a `config.tar.zst`. */
   readonly parts: number;
+  readonly partNumbers: readonly number[];
   readonly hasConfig: boolean;
 }
 
@@ -100,7 +104,7 @@ async function listTop(
   { store }: Repository,
   { signal }: CallOptions,
 ): Promise<{ identity: ObjectInfo; other: ListEntry[] }> {
-  const known = new Set([WAL_PREFIX, BACKUP_PREFIX, LOCK_PREFIX]);
+  const known = new Set([WAL_PREFIX, BACKUP_PREFIX, LOCK_PREFIX, EXPIRED_PREFIX]);
   const other: ListEntry[] = [];
   let identity: ObjectInfo | undefined;
   for await (const entry of store.list('', { signal, delimited: true })) {
@@ -187,10 +191,12 @@ function surveyed(record: BackupRecord): SurveyedBackup {
     timeline,
     startLsn,
     stopLsn,
+    systemId: record.server.systemId,
     startedAt: timeOf(record.startedAt),
     stoppedAt: timeOf(record.stoppedAt),
     keep: keepUntil === undefined ? undefined : keepUntil === 'forever' ? OPEN : timeOf(keepUntil).getTime(),
     parts: record.parts.reduce((most, { number }) => Math.max(most, number), 0),
+    partNumbers: record.parts.map(({ number }) => number),
     hasConfig: record.config !== undefined,
   };
 }
