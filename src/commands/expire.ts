@@ -59,6 +59,6 @@ function noRetention(repositories: readonly Repository[]): WalholdError {
   const name = first === undefined || first.number === 1 ? 'retention_window' : `repo${first.number}_retention_window`;
   return new WalholdError('config', 'nothing says how long anything is kept, so there is nothing to remove', {
     detail: `${name} is not set`,
-    hint: `Set ${name} to how long any moment shall stay recoverable, for example ${name} = 14d.`,
+    hint: `Set ${name} to how long any moment shall stay recoverable, for example ${name} = 14d, or retention_full to how many full backups shall stay.`,
   });
 }

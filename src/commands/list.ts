@@ -8,6 +8,8 @@ import { gapsOf, windowsOf, type RecoveryWindow } from '../repository/coverage.t
 import { backupLocks, readKnownLocks } from '../repository/lock/known-locks.ts';
 import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
 import { pathLegs } from '../repository/recovery-path.ts';
+import { withoutExpired } from '../repository/retention/expired-gaps.ts';
+import { expiredIn } from '../repository/retention/expired-records.ts';
 import { storedSegmentTimes, type SegmentTimes } from '../repository/segment-times.ts';
 import { historyOf, type WalInventory } from '../repository/wal-inventory.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
@@ -64,7 +66,7 @@ export async function list(context: CommandContext, options: { json: boolean }):
     const result: ListJson = {
       backups: overview.backups.map(({ summary }) => backupJson(summary, lockedUntil(summary.id))),
       windows: await windowsJson(overview, { signal }),
-      gaps: gapsJson(overview),
+      gaps: await gapsJson(overview, { signal }),
     };
     context.print(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describeList(result));
     warnOfFailures(log, overview);
@@ -105,11 +107,19 @@ export async function windowsJson(overview: Overview, { signal }: { signal: Abor
   return await Promise.all(windows.map((window) => windowJson(window, inventory, times)));
 }
 
-export function gapsJson({ inventory }: Pick<Overview, 'inventory'>): GapJson[] {
+/** Not what was given up by `expire`. */
+export async function gapsJson(
+  { inventory, repositories, systemId, backups }: Pick<Overview, 'inventory' | 'repositories' | 'systemId' | 'backups'>,
+  { signal }: { signal: AbortSignal },
+): Promise<GapJson[]> {
   if (inventory === undefined) return [];
+  const { segmentBytes } = inventory;
   const name = (timeline: RecoveryWindow['timeline'], segno: bigint): string =>
-    segmentName(timeline, segno, inventory.segmentBytes);
-  return gapsOf(inventory).map(({ timeline, first, last }) => ({
+    segmentName(timeline, segno, segmentBytes);
+  const gaps = gapsOf(inventory);
+  const expired = await expiredIn(repositories, gaps, { signal, systemId });
+  const points = backups.map(({ summary }) => pointOf(summary));
+  return withoutExpired(gaps, expired, { backups: points, segmentBytes }).map(({ timeline, first, last }) => ({
     timeline,
     first: name(timeline, first),
     last: name(timeline, last),

@@ -76,7 +76,7 @@ async function statusOf(
     lastStored: overview === undefined ? null : lastStoredOf(overview),
     ...(await locksOf(overview, context)),
     windows: overview === undefined ? [] : await windowsJson(overview, context),
-    gaps: overview === undefined ? [] : gapsJson(overview),
+    gaps: overview === undefined ? [] : await gapsJson(overview, context),
     worker: local?.dataDirectory === undefined ? NO_WORKER : await workerJson(local.dataDirectory, context),
     ...(await notesOf(context, repositories, local)),
     tampering: repositories.flatMap(tracesOf).map((trace) => ({ ...trace, at: trace.at.toISOString() })),

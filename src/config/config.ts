@@ -43,7 +43,10 @@ export interface LockPolicy extends LockRequest {
 
 /** What is kept at least. */
 export interface RetentionPolicy {
-  /** Any moment of the last so many ms stays recoverable; `undefined`: no window, and then nothing is ever superseded by age. */
+  /**
+   * Any moment of the last so many ms stays recoverable; `undefined`: no retention is set, and then nothing is ever superseded; 0: only
+   * a number of full backups is.
+   */
   windowMs: number | undefined;
   fullBackups: number;
 }

@@ -77,6 +77,12 @@ class OwnSettings {
     return text === undefined ? undefined : settingValue<T>(this.name(setting), text);
   }
 
+  /** By somebody, not by default. */
+  isSet(setting: string): boolean {
+    const found = this.#settings.get(this.name(setting));
+    return found?.value !== undefined && found.source.kind !== 'default';
+  }
+
   /** The first of its settings that somebody set. */
   anySet(): EffectiveSetting | undefined {
     return [...this.#settings.values()].find(
@@ -171,9 +177,10 @@ function lockOf(own: OwnSettings): LockPolicy | undefined {
   return { mode, periodMs, maxMs };
 }
 
+/** Who sets a number of backups alone wants these, and what leads on from them. */
 function retentionOf(own: OwnSettings): RetentionPolicy {
   return {
-    windowMs: own.value<number>('retention_window'),
+    windowMs: own.value<number>('retention_window') ?? (own.isSet('retention_full') ? 0 : undefined),
     fullBackups: own.value<number>('retention_full') ?? 2,
   };
 }

@@ -3,6 +3,8 @@ import { formatTimeline, type TimelineId, timelineId } from '../postgres/timelin
 import { historyName, segmentName, segnoBefore, segnoOfLsn } from '../postgres/wal-name.ts';
 import { gapsOf, type BackupPoint } from './coverage.ts';
 import { missingAlong, pathLegs } from './recovery-path.ts';
+import type { ExpiredRange } from './retention/expired-record.ts';
+import { withoutExpired } from './retention/expired-gaps.ts';
 import type { SegmentRun } from './segment-runs.ts';
 import type { Problem } from './verify-problem.ts';
 import { historyOf, timelinesOf, type WalInventory } from './wal-inventory.ts';
@@ -12,9 +14,13 @@ const MOST_NAMES = 100;
 
 /**
  * Segments that recovery from a backup would miss: those it needs to become consistent, and holes in what follows. A hole before
- * the oldest backup harms nobody; without any backup every hole counts.
+ * the oldest backup harms nobody; without any backup every hole counts. `expired`: what was given up on purpose.
  */
-export function missingSegments(backups: readonly BackupPoint[], inventory: WalInventory): Problem[] {
+export function missingSegments(
+  backups: readonly BackupPoint[],
+  inventory: WalInventory,
+  expired: readonly ExpiredRange[] = [],
+): Problem[] {
   const problems: Problem[] = [];
   const named = new Set<string>();
   const add = (run: SegmentRun & { timeline: TimelineId }, why: string): void => {
@@ -32,7 +38,7 @@ export function missingSegments(backups: readonly BackupPoint[], inventory: WalI
       add(run, `backup ${backup.id} cannot become consistent without it`);
   }
   const oldest = lowest(backups.map(({ startLsn }) => segnoOfLsn(startLsn, inventory.segmentBytes)));
-  for (const gap of gapsOf(inventory)) {
+  for (const gap of withoutExpired(gapsOf(inventory), expired, { backups, segmentBytes: inventory.segmentBytes })) {
     if (oldest === undefined || gap.last >= oldest) add(gap, 'WAL is stored before and after it');
   }
   return problems;

@@ -12,9 +12,11 @@ import {
   WAL_PREFIX,
   type BackupId,
 } from './layout.ts';
+import { gapsOf } from './coverage.ts';
 import { pointOf } from './overview.ts';
 import { readWalInventory } from './read-wal-inventory.ts';
 import type { Repository } from './repository.ts';
+import { expiredIn } from './retention/expired-records.ts';
 import { storedSegmentSize } from './stored-segment-size.ts';
 import { describeTrace, tracesOf } from './traces.ts';
 import { verifyBackup } from './verify-backup.ts';
@@ -59,7 +61,8 @@ async function verifyAll(repository: Repository, scope: VerifyScope): Promise<vo
   const inventory = await readWalInventory([repository], { signal, segmentBytes, systemId });
   for (const key of inventory.strange) report.warning(`${key} is no object of this format`);
   const points = summaries.map(pointOf);
-  for (const problem of [...missingSegments(points, inventory), ...missingHistories(inventory)])
+  const expired = await expiredIn([repository], gapsOf(inventory), { signal, systemId });
+  for (const problem of [...missingSegments(points, inventory, expired), ...missingHistories(inventory)])
     report.problem(problem);
   if (scope.slice !== undefined) await verifyWal(repository, { systemId, segmentBytes }, scope);
 }

@@ -106,10 +106,12 @@ export function retentionCheck({ number, retention, lock }: Repository): CheckIt
   const expected = 'retention_window says for how long any moment stays recoverable';
   const { windowMs, fullBackups } = retention;
   if (windowMs === undefined) {
-    const hint = 'Advice: set retention_window; without it "walhold expire" keeps everything.';
+    const hint =
+      'Warning: the repository only grows. Set retention_window; without it "walhold expire" removes nothing.';
     return item(name, true, 'retention_window is not set', expected, hint);
   }
-  const found = `${formatTime(windowMs)}, at least ${fullBackups} full backups`;
+  const count = `at least ${fullBackups} full backups`;
+  const found = windowMs === 0 ? count : `${formatTime(windowMs)}, ${count}`;
   // The settings are refused where lock_period is shorter; a window begins with a backup that is older than it.
   const hint =
     lock === undefined

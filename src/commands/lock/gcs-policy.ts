@@ -2,7 +2,14 @@
 import type { LockPolicy } from '../../config/config.ts';
 import type { GcsSettings } from '../../store/open-store.ts';
 import { quoteShellWord } from '../../postgres/shell-quote.ts';
-import { BACKUP_PREFIX, IDENTITY_KEY, LOCK_PREFIX, PROBE_KEY, WAL_PREFIX } from '../../repository/layout.ts';
+import {
+  BACKUP_PREFIX,
+  EXPIRED_PREFIX,
+  IDENTITY_KEY,
+  LOCK_PREFIX,
+  PROBE_KEY,
+  WAL_PREFIX,
+} from '../../repository/layout.ts';
 import type { PolicyOptions, Role } from './s3-policy.ts';
 
 /** To be replaced by whoever runs it. */
@@ -23,7 +30,7 @@ export function gcsPolicy(
   const locks = lock === undefined || lock.mode === 'bucket' ? [] : ['storage.objects.setRetention'];
   const lengthens = ['storage.objects.setRetention', 'storage.objects.update'];
   const override = lock?.mode === 'compliance' ? ['storage.objects.overrideUnlockedRetention'] : [];
-  const { name, all, written, record } = placeOf(store);
+  const { name, all, written, record, index } = placeOf(store);
   const commands: Record<Role, string[]> = {
     archiver: [
       ...roleWith('walholdArchiver', 'walhold archiver', ['storage.objects.create', ...locks]),
@@ -41,6 +48,8 @@ export function gcsPolicy(
     pruner: [
       ...roleWith('walholdPruner', 'walhold pruner', ['storage.objects.delete']),
       bind(store, role, 'walholdPruner', all),
+      ...roleWith('walholdIndexer', 'walhold indexer', ['storage.objects.create', ...locks]),
+      bind(store, role, 'walholdIndexer', index),
       ...reader(reads, store, role, all),
     ],
   };
@@ -100,7 +109,13 @@ function bind({ bucket }: GcsSettings, role: Role, id: string, expression: strin
   );
 }
 
-function placeOf({ bucket, prefix }: GcsSettings): { name: string; all: string; written: string; record: string } {
+function placeOf({ bucket, prefix }: GcsSettings): {
+  name: string;
+  all: string;
+  written: string;
+  record: string;
+  index: string;
+} {
   const objects = `projects/_/buckets/${bucket}/objects/${prefix === '' ? '' : `${prefix}/`}`;
   const below = (key: string): string => `resource.name.startsWith("${objects}${key}")`;
   const onBucket = 'resource.type == "storage.googleapis.com/Bucket"';
@@ -109,6 +124,7 @@ function placeOf({ bucket, prefix }: GcsSettings): { name: string; all: string; 
     all: `${onBucket} || ${below('')}`,
     written: [IDENTITY_KEY, PROBE_KEY, WAL_PREFIX, BACKUP_PREFIX].map(below).join(' || '),
     record: below(LOCK_PREFIX),
+    index: below(EXPIRED_PREFIX),
   };
 }
 

@@ -1,7 +1,14 @@
 /** The least that each role needs on S3, as policies to paste. Which right serves what: README.md and SECURITY.md. Pure. */
 import type { LockPolicy } from '../../config/config.ts';
 import type { S3Settings } from '../../store/open-store.ts';
-import { BACKUP_PREFIX, IDENTITY_KEY, LOCK_PREFIX, PROBE_KEY, WAL_PREFIX } from '../../repository/layout.ts';
+import {
+  BACKUP_PREFIX,
+  EXPIRED_PREFIX,
+  IDENTITY_KEY,
+  LOCK_PREFIX,
+  PROBE_KEY,
+  WAL_PREFIX,
+} from '../../repository/layout.ts';
 
 export const ROLES = ['archiver', 'restorer', 'extender', 'pruner'] as const;
 export type Role = (typeof ROLES)[number];
@@ -41,10 +48,10 @@ export function s3Policy(
     archiver: archiver(place, lock),
     restorer: [allow([...READ, ...(lock === undefined ? [] : SEE_LOCKS)], place.all)],
     extender: extender(place, lock, withHolds),
-    pruner: [allow([...READ, ...SEE_LOCKS, 's3:DeleteObject', 's3:DeleteObjectVersion'], place.all)],
+    pruner: pruner(place, lock),
   };
   const looks = role === 'extender' ? [...LIST, ...SEE_BUCKET] : LIST;
-  const key = keyStatements(store, role === 'archiver' || role === 'extender');
+  const key = keyStatements(store, role !== 'restorer');
   return { Version: '2012-10-17', Statement: [...statements[role], allow(looks, place.bucket), ...key] };
 }
 
@@ -74,6 +81,17 @@ function extender(place: Place, lock: LockPolicy | undefined, withHolds: boolean
     allow(['s3:PutObject'], `${place.object}${LOCK_PREFIX}*`),
     ...mayLock(place.all, lock),
     ...holds,
+  ];
+}
+
+/** May delete, and store the index of what it deleted: nothing else. */
+function pruner(place: Place, lock: LockPolicy | undefined): PolicyStatement[] {
+  const index = `${place.object}${EXPIRED_PREFIX}*`;
+  const locks = lock !== undefined && lock.mode !== 'bucket' ? mayLock(index, lock) : [];
+  return [
+    allow([...READ, ...SEE_LOCKS, 's3:DeleteObject', 's3:DeleteObjectVersion'], place.all),
+    allow(['s3:PutObject'], index),
+    ...locks,
   ];
 }
 

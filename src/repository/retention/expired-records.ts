@@ -4,12 +4,18 @@ import type { CallOptions, ObjectInfo } from '../../store/store.ts';
 import { readAuthentic } from '../authentic.ts';
 import { EXPIRED_PREFIX, expiredKey, isExpiredKey, type BackupId } from '../layout.ts';
 import type { Repository } from '../repository.ts';
-import { EXPIRED_MAX_BYTES, formatExpiredRecord, parseExpiredRecord, type ExpiredRecord } from './expired-record.ts';
+import {
+  EXPIRED_MAX_BYTES,
+  formatExpiredRecord,
+  parseExpiredRecord,
+  type ExpiredRange,
+  type ExpiredRecord,
+} from './expired-record.ts';
 
 export interface FoundExpired {
   /** The newest that can be trusted; `undefined`: none. */
   newest: ExpiredRecord | undefined;
-  /** All that the records read say to be given up. */
+  /** All that the records read say to be given up; those older than `since` (ms, or Infinity) are not read but for the newest. */
   backups: ReadonlySet<BackupId>;
 }
 
@@ -17,6 +23,8 @@ export interface FoundExpired {
 const MOST_BAD = 5;
 const MOST_READ = 50;
 const MOST_NAMES = 60;
+/** Sorts behind every record. */
+const BEHIND_ALL: string = `${EXPIRED_PREFIX}~`;
 
 /** The newest record of this cluster, and the backups that it and those not older than `since` (ms) name. */
 export async function readExpired(
@@ -27,7 +35,7 @@ export async function readExpired(
   for await (const entry of repository.store.list(EXPIRED_PREFIX, { signal, delimited: true })) {
     if (entry.kind === 'object' && isExpiredKey(entry.key)) keys.push(entry.key);
   }
-  const oldest = expiredKey(new Date(Math.max(0, since)));
+  const oldest = since === Infinity ? BEHIND_ALL : expiredKey(new Date(Math.max(0, since)));
   const backups = new Set<BackupId>();
   let newest: ExpiredRecord | undefined;
   let bad = 0;
@@ -39,6 +47,21 @@ export async function readExpired(
     for (const id of record?.backups ?? []) backups.add(id);
   }
   return { newest, backups };
+}
+
+/** What runs of `expire` gave up in any of the repositories. Asked only where there is a gap that it could explain. */
+export async function expiredIn(
+  repositories: readonly Repository[],
+  gaps: readonly unknown[],
+  { systemId, signal }: CallOptions & { systemId: bigint },
+): Promise<ExpiredRange[]> {
+  if (gaps.length === 0) return [];
+  const ranges: ExpiredRange[] = [];
+  for (const repository of repositories) {
+    const { newest } = await readExpired(repository, { systemId, since: Infinity, signal });
+    ranges.push(...(newest?.wal ?? []));
+  }
+  return ranges;
 }
 
 /** `undefined`: gone, or nothing to trust. */

@@ -51,7 +51,7 @@ describe('settings', () => {
     const day = 86_400_000;
     expect(first.lock).toEqual({ mode: 'governance', periodMs: 8 * day, maxMs: 365 * day });
     expect(first.retention).toEqual({ windowMs: 7 * day, fullBackups: 2 });
-    expect(second).toMatchObject({ lock: undefined, retention: { windowMs: undefined, fullBackups: 5 } });
+    expect(second).toMatchObject({ lock: undefined, retention: { windowMs: 0, fullBackups: 5 } });
     expect(second?.store).toEqual({ scheme: 'gs', bucket: 'bbb', prefix: 'x', endpoint: 'http://127.0.0.1:9' });
   });
 

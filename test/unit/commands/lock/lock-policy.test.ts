@@ -65,10 +65,18 @@ describe('lock policy on S3', () => {
     expect(actionsOf(await policy('--for', 'extender', '--with-holds', ...LOCKED))).toContain('s3:PutObjectLegalHold');
   });
 
-  it('lets a pruner delete, and never bypass or write', async () => {
-    const actions = actionsOf(await policy('--for', 'pruner', ...LOCKED));
+  it('lets a pruner delete, and never bypass, or write anything but the index of what it deleted', async () => {
+    const statements = await policy('--for', 'pruner', ...LOCKED);
+    const actions = actionsOf(statements);
     expect(actions).toContain('s3:DeleteObjectVersion');
-    expect(actions.filter((one) => /Put|Bypass/.test(one))).toEqual([]);
+    expect(actions.filter((one) => /Bypass|Hold$/.test(one))).toEqual(['s3:GetObjectLegalHold']);
+    const writes = statements.filter(({ Action }) => Action.some((one) => one.startsWith('s3:Put')));
+    expect(writes.map(({ Effect, Action }) => [Effect, ...Action])).toEqual([
+      ['Allow', 's3:PutObject'],
+      ['Allow', 's3:PutObjectRetention'],
+      ['Deny', 's3:PutObjectRetention'],
+    ]);
+    for (const { Resource } of writes) expect(Resource).toMatch(/\/expired\/\*$/);
   });
 
   it.each([
