@@ -52,7 +52,9 @@ export async function check(
       const archiver = { session, settings, noArchiving };
       checks.push(...items, ...(await switchedSegmentChecks(context, archiver, repositories)));
       for (const repository of repositories) checks.push(...(await repositoryChecks(context, repository, cluster)));
-      checks.push(await clockCheck(session, context.clock), await spaceCheck(dataDirectory, control?.segmentBytes));
+      const { clock } = context;
+      checks.push(await clockCheck(session, clock));
+      checks.push(await spaceCheck({ dataDirectory, segmentBytes: control?.segmentBytes, session, clock }));
     });
   } finally {
     await session?.close();

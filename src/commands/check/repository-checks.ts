@@ -12,6 +12,7 @@ import { bucketChecks, lookAtBucket, versioningOf } from './bucket-checks.ts';
 import { failedLook, item, notChecked, settingName, type CheckItem } from './check-item.ts';
 import { encryptionChecks } from './encryption-check.ts';
 import { fileChecks } from './file-checks.ts';
+import { lastBackupCheck } from './last-backup.ts';
 import { mendingOf } from './mending.ts';
 import { probeLockChecks } from './probe-lock.ts';
 import { rightsChecks } from './rights-checks.ts';
@@ -30,6 +31,7 @@ export async function repositoryChecks(
   const items = [await identityCheck(repository, cluster.systemId, signal)];
   if (items[0]?.ok === true) {
     items.push(...(await conditionChecks(repository, signal)));
+    items.push(...(await lastBackupCheck(repository, { signal, clock })));
     items.push(...(await protectionChecks(repository, { signal, clock })));
     items.push(...(await sentLocksCheck(context, repository, cluster.dataDirectory)));
   } else {

@@ -39,8 +39,8 @@ export async function expireRepository(
   options: ExpireRepositoryOptions,
   report: ExpiredJson,
 ): Promise<void> {
-  requireNoSkew(repository.url, repository.store.clockSkewMs?.());
   const survey = await surveyExpiry(repository, options);
+  requireNoSkew(repository.url, repository.store.clockSkewMs?.());
   requireNoSkew(repository.url, Math.max(0, survey.lastStoredAt - options.clock.now()));
   const run = new ExpiryRun(repository, survey, options, report);
   await run.expire();

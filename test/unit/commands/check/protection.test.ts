@@ -47,7 +47,7 @@ describe('what check says of a bucket', () => {
       ...made,
       repository: { ...made.repository, retention: { ...retention, windowMs: 30 * DAY_MS } },
     });
-    expect({ wrong, advice }).toEqual({ wrong: [], advice: ['retention'] });
+    expect({ wrong, advice }).toEqual({ wrong: [], advice: ['last backup', 'retention'] });
     expect(rows['retention']?.hint).toContain('walhold lock extend');
     for (const name of ['versioning', 'object lock', 'lifecycle rules', 'cannot delete', 'clock of the store']) {
       expect(Object.keys(rows)).toContain(name);

@@ -1,0 +1,47 @@
+import type { BackupRecord } from '../../src/repository/backup-record.ts';
+import { parseBackupId, type BackupId } from '../../src/repository/layout.ts';
+import { putSegments } from './made-segments.ts';
+import type { FileRepository } from './file-repository.ts';
+import { inSegment, putBackup } from './stored-backup.ts';
+
+/** Backups of long ago: two full ones with a chain on the first, one that is kept for ever, and the newest. Each a month later. */
+export const OLD = '20260101T000000Z-full';
+export const OLD_CHILD = '20260201T000000Z-incr';
+export const OLD_GRANDCHILD = '20260301T000000Z-incr';
+export const KEPT = '20260401T000000Z-full';
+export const LATER = '20260501T000000Z-full';
+export const NEWEST = '20260601T000000Z-full';
+/** With retention_full = 1, each before all that it builds on. */
+export const GOING: readonly string[] = [LATER, OLD_GRANDCHILD, OLD_CHILD, OLD];
+
+/** Each begins in this segment and ends in the next one. */
+const STARTS: Readonly<Record<string, number>> = {
+  [OLD]: 2,
+  [OLD_CHILD]: 4,
+  [OLD_GRANDCHILD]: 6,
+  [KEPT]: 8,
+  [LATER]: 11,
+  [NEWEST]: 14,
+};
+const PARENTS: Readonly<Record<string, string>> = { [OLD_CHILD]: OLD, [OLD_GRANDCHILD]: OLD_CHILD };
+export const FIRST_SEGMENT = 1;
+export const LAST_SEGMENT = 17;
+/** What makes the kept backup consistent, and what leads on from the newest. */
+export const STAYING: readonly number[] = [8, 9, 14, 15, 16, 17];
+
+/** Fills it with these backups and the WAL from before the first until after the last. */
+export async function putExpirable(repository: FileRepository): Promise<void> {
+  await putSegments(repository, FIRST_SEGMENT, LAST_SEGMENT);
+  for (const [id, segno] of Object.entries(STARTS)) {
+    const stoppedAt = `${id.slice(0, 4)}-${id.slice(4, 6)}-${id.slice(6, 8)}T00:01:00Z`;
+    await putBackup(
+      repository,
+      { id, startLsn: inSegment(segno), stopLsn: inSegment(segno + 1, 400), stoppedAt },
+      (record): BackupRecord => ({
+        ...record,
+        ...(PARENTS[id] === undefined ? {} : { type: 'incremental', parent: parseBackupId(PARENTS[id]) as BackupId }),
+        ...(id === KEPT ? { keepUntil: 'forever' } : {}),
+      }),
+    );
+  }
+}
