@@ -13,7 +13,20 @@ export const WORKER_LOG = 'worker.log';
  * take itself for damaged. So the worker runs below a shell that always ends with 0. The names stay out of the shell's command line:
  * whoever ends the worker by its name shall not meet the shell. What the shell itself has to say of a signal is nobody's concern.
  */
-const LINE = 'trap : HUP INT QUIT TERM; { "$_NODE" "$_WORKER" "$_DATA" 2>&3 3>&-; } 3>&2 2>/dev/null; exit 0';
+const LINE = 'trap : HUP INT QUIT TERM; { "$_NODE" $_FLAGS "$_WORKER" "$_DATA" 2>&3 3>&-; } 3>&2 2>/dev/null; exit 0';
+
+/** The worker may give back what it does not need (see `release-memory.ts`), and hardly anything of it lives for long. */
+const FLAGS = '--expose-gc --max-semi-space-size=1';
+
+/**
+ * For glibc's `malloc`, which else keeps what threads have freed for the threads to come: few arenas, and large buffers from the system
+ * and back to it. Whoever sets these has a reason to.
+ */
+const ALLOCATION: Readonly<Record<string, string>> = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '262144',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
 
 /** Starts the worker, apart from everything that belongs to this call: session, directory, channels, open files. */
 export function startWorker(dataDirectory: string): void {
@@ -25,11 +38,12 @@ export function startWorker(dataDirectory: string): void {
     if (systemCode(error) !== 'EEXIST') throw error;
   }
   const log = openSync(join(directory, WORKER_LOG), 'a', 0o600);
+  const words = { _NODE: process.execPath, _FLAGS: FLAGS, _WORKER: programFile('worker'), _DATA: dataDirectory };
   const child = spawn('/bin/sh', ['-c', LINE], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log],
-    env: { ...process.env, _NODE: process.execPath, _WORKER: programFile('worker'), _DATA: dataDirectory },
+    env: { ...ALLOCATION, ...process.env, ...words },
   });
   child.on('error', () => undefined);
   child.unref();

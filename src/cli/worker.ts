@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { textLog } from '../base/log.ts';
+import { releaseAll } from '../base/release-memory.ts';
 import { VERSION } from '../base/version.ts';
 import { threadFile } from '../commands/thread-file.ts';
 import { work } from '../commands/work.ts';
@@ -23,6 +24,7 @@ await work({
   pid: process.pid,
   environment: process.env,
   isAlive,
+  releaseMemory: releaseAll,
   makeThread: (name, input) => new Worker(threadFile(name), { workerData: input }),
   log,
   clock: systemClock,

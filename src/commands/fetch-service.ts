@@ -29,7 +29,6 @@ import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from 
 /** A call that finds its segment on the way looks for it some 10 ms apart, within what its outage may cost. */
 const POLL_MS = 10;
 const LONGEST_WAIT_MS = 10_000;
-const REST_MS = 10_000;
 
 interface Parts {
   answers: FetchAnswers;
@@ -119,10 +118,12 @@ export class FetchService implements RunningService {
     return { role: this.role, state, inFlight, done: fetched, lastError };
   }
 
-  idleSince(now: number): number {
-    const { busyAt } = this.#ahead;
-    if (now - busyAt > REST_MS) this.#parts.pool.rest();
-    return busyAt;
+  get busyAt(): number {
+    return this.#ahead.busyAt;
+  }
+
+  rest(): void {
+    this.#parts.pool.rest();
   }
 
   async isOver(): Promise<string | undefined> {

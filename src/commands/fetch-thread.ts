@@ -4,6 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
 import { SILENT } from '../base/log.ts';
 import { plainError } from '../base/plain-error.ts';
+import { releaseYoung } from '../base/release-memory.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
 import { openRepositories, worstOf, type Repository } from '../repository/repository.ts';
 import type { Answer, END } from '../worker/thread-pool.ts';
@@ -49,7 +50,10 @@ async function serve(port: MessagePort, input: FetchThreadInput): Promise<void> 
     if (message.kind === 'end') return port.close();
     answer(message)
       .catch((error: unknown): Answer<Fetched> => ({ kind: 'failed', error: plainError(error) }))
-      .then((said) => port.postMessage(said))
+      .then((said) => {
+        port.postMessage(said);
+        releaseYoung();
+      })
       .catch((error: unknown) => {
         throw error;
       });

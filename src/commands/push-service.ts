@@ -123,11 +123,12 @@ export class PushService implements RunningService {
     return { role: this.role, state, inFlight, done: stored, lastError };
   }
 
-  /** Threads that rest give their memory back. */
-  idleSince(now: number): number {
-    const { busyAt } = this.#ahead;
-    if (now - busyAt > REST_MS) this.#pool.rest();
-    return busyAt;
+  get busyAt(): number {
+    return this.#ahead.busyAt;
+  }
+
+  rest(): void {
+    this.#pool.rest();
   }
 
   /** The archiver asks within a minute, whatever it met before: one that does not has another command now. */
@@ -168,7 +169,6 @@ export class PushService implements RunningService {
   }
 }
 
-const REST_MS = 10_000;
 const ASKS_WITHIN_MS = 90_000;
 /** pg_control is looked at so often. */
 const PROMOTED_WITHIN_MS = 5000;

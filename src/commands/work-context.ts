@@ -15,6 +15,8 @@ export interface WorkContext extends Pick<HookContext, 'log' | 'clock' | 'random
   /** Of this process: what the SDKs read. */
   environment: Readonly<Record<string, string | undefined>>;
   isAlive: (pid: number) => boolean;
+  /** Gives back all memory that nobody refers to. */
+  releaseMemory: () => void;
   makeThread: (name: string, input: unknown) => Worker;
 }
 
@@ -48,7 +50,9 @@ export interface RunningService {
   called(request: ServiceRequest): void;
   readonly state: RoleState;
   /** When there was last something to do. */
-  idleSince(now: number): number;
+  readonly busyAt: number;
+  /** Ends what it needs only when there is something to do. Costs nothing when it rests already. */
+  rest(): void;
   /** Why it is of no use any more, beyond what holds for every service. */
   isOver(): Promise<string | undefined>;
 }

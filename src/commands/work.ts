@@ -20,6 +20,8 @@ import { servedSettings } from './served-settings.ts';
 import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
 
 const LOOK_EVERY_MS = 1000;
+/** What is needed only while there is something to do is kept so long for more of it. */
+const REST_AFTER_MS = 10_000;
 
 /** Serves until there is nothing left to serve. */
 export async function work(context: WorkContext): Promise<void> {
@@ -57,6 +59,8 @@ class Serving {
   readonly #services = new Map<Role, { service: RunningService; running: Promise<void> }>();
   #wake: (() => void) | undefined;
   #noted = '';
+  /** For how many looks in a row all services have rested. */
+  #restingLooks = 0;
   /** Why it ends. */
   #over: string | undefined;
 
@@ -100,7 +104,18 @@ class Serving {
       if (request !== undefined) await this.#serve(request);
     }
     this.#over ??= await this.#servicesAreOver();
+    this.#rest();
     await this.#note();
+  }
+
+  /** The services first: their threads end meanwhile, and what they leave is given back at the next look. */
+  #rest(): void {
+    const { clock, releaseMemory } = this.#context;
+    const services = [...this.#services.values()].map(({ service }) => service);
+    const resting = services.filter(({ busyAt }) => clock.now() - busyAt > REST_AFTER_MS);
+    for (const service of resting) service.rest();
+    this.#restingLooks = services.length > resting.length ? 0 : this.#restingLooks + 1;
+    if (this.#restingLooks === 2) releaseMemory();
   }
 
   /** The server that is served, by all that tells it from another. */
@@ -127,7 +142,7 @@ class Serving {
       const over = await service.isOver();
       if (over !== undefined) return over;
       longest = 'there is nothing to do';
-      isIdle &&= now - service.idleSince(now) > config.workerIdleMs;
+      isIdle &&= now - service.busyAt > config.workerIdleMs;
     }
     return isIdle ? longest : undefined;
   }
