@@ -1,12 +1,14 @@
 /**
- * V8 counts what lies outside its heap, as all large buffers do, but leniently: tens of megabytes that nobody refers to may lie there, in
- * each thread, for as long as little else is allocated. Only a process that was started with `--expose-gc` can do something about it; in
- * others these do nothing.
+ * V8 counts what lies outside its heap, as all large buffers do, but leniently: each thread may have 64 MB of it that nobody refers to,
+ * for as long as little else is allocated. Only a process that was started with `--expose-gc` can do something about it; in others these
+ * do nothing.
  */
+import { getHeapStatistics } from 'node:v8';
 
-/** What was used for one file and is not needed for the next. Takes about a millisecond. */
-export function releaseYoung(): void {
-  globalThis.gc?.({ type: 'minor', execution: 'sync' });
+/** Frees this thread's unused buffers when there is more than so much in buffers. Takes some 15 ms then. */
+export function releaseBeyond(bytes: number): void {
+  if (globalThis.gc === undefined || getHeapStatistics().external_memory <= bytes) return;
+  globalThis.gc({ type: 'major', execution: 'sync' });
 }
 
 /** All that can be had, by several collections one after another. For who has nothing else to do. */

@@ -15,8 +15,11 @@ export const WORKER_LOG = 'worker.log';
  */
 const LINE = 'trap : HUP INT QUIT TERM; { "$_NODE" $_FLAGS "$_WORKER" "$_DATA" 2>&3 3>&-; } 3>&2 2>/dev/null; exit 0';
 
-/** The worker may give back what it does not need (see `release-memory.ts`), and hardly anything of it lives for long. */
-const FLAGS = '--expose-gc --max-semi-space-size=1';
+/**
+ * The worker gives back what it does not need (see `release-memory.ts`), at once, not when some other thread comes to it. Hardly anything
+ * of it lives for long.
+ */
+const FLAGS = '--expose-gc --single-threaded-gc --max-semi-space-size=1';
 
 /**
  * For glibc's `malloc`, which else keeps what threads have freed for the threads to come: few arenas, and large buffers from the system

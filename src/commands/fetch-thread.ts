@@ -4,7 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
 import { SILENT } from '../base/log.ts';
 import { plainError } from '../base/plain-error.ts';
-import { releaseYoung } from '../base/release-memory.ts';
+import { releaseBeyond } from '../base/release-memory.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
 import { openRepositories, worstOf, type Repository } from '../repository/repository.ts';
 import type { Answer, END } from '../worker/thread-pool.ts';
@@ -12,6 +12,9 @@ import { installFile } from './fetch-install.ts';
 import type { FetchThreadInput, Fetched, ToFetch } from './fetch-protocol.ts';
 import { askOnce } from './fetch-round.ts';
 import { FETCH_TRIES } from './fetch.ts';
+
+/** What earlier segments have left behind, before the next one is begun: two of the usual size. */
+const MOST_BUFFER_BYTES = 40 * 1024 * 1024;
 
 /** Throws when nobody can tell. */
 async function fetchOne(
@@ -48,12 +51,10 @@ async function serve(port: MessagePort, input: FetchThreadInput): Promise<void> 
   };
   port.on('message', (message: ToFetch | typeof END) => {
     if (message.kind === 'end') return port.close();
+    releaseBeyond(MOST_BUFFER_BYTES);
     answer(message)
       .catch((error: unknown): Answer<Fetched> => ({ kind: 'failed', error: plainError(error) }))
-      .then((said) => {
-        port.postMessage(said);
-        releaseYoung();
-      })
+      .then((said) => port.postMessage(said))
       .catch((error: unknown) => {
         throw error;
       });

@@ -24,5 +24,11 @@ export async function readAll(
     }
     chunks.push(chunk);
   }
-  return { info: opened.info, bytes: Buffer.concat(chunks, bytes) };
+  return { info: opened.info, bytes: joined(chunks, bytes) };
+}
+
+function joined(chunks: readonly Uint8Array[], bytes: number): Buffer {
+  const [only] = chunks;
+  if (only === undefined || chunks.length > 1) return Buffer.concat(chunks, bytes);
+  return Buffer.from(only.buffer, only.byteOffset, only.byteLength);
 }
