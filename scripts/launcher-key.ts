@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { VERSION } from '../src/base/version.ts';
 import { settingVariables } from '../src/config/setting-name.ts';
-import { keyVariables, type Call } from '../src/spool/call-key.ts';
+import { KEPT_VARIABLES, type Call } from '../src/spool/call-key.ts';
 import { ROOT } from './build.ts';
 
 const BEGIN = '  # Written by scripts/launcher-key.ts: tabs between the fields of src/spool/call-key.ts.\n';
@@ -22,13 +22,21 @@ export function withKey(program: Call['program'], launcher: string): string {
 }
 
 function keyLines(program: Call['program']): string {
-  const names = keyVariables(settingVariables());
-  const lines = [`  key="${program} ${VERSION}\t$pid\t$home\t$start\t$#$words"\n`];
-  for (let at = 0; at < names.length; at += PER_LINE) {
-    const fields = names.slice(at, at + PER_LINE).map((name) => `\t\${${name}-}`);
-    lines.push(`  key="$key${fields.join('')}"\n`);
-  }
-  return lines.join('');
+  const settings = settingVariables();
+  const kept = `\t$pid\t$home\t$start\t$#$words${values(KEPT_VARIABLES)}`;
+  return [
+    `  key="${kept}"\n`,
+    `  set="${values(settings)}"\n`,
+    '  case $set in\n',
+    `  "${'\t'.repeat(settings.length)}") key="${program} ${VERSION} -$key" ;;\n`,
+    `  *) key="${program} ${VERSION} +$key$set" ;;\n`,
+    '  esac\n',
+  ].join('');
+}
+
+/** Within quotes, on lines that the shell joins. */
+function values(names: readonly string[]): string {
+  return names.map((name, at) => `${at % PER_LINE === 0 ? '\\\n' : ''}\t\${${name}-}`).join('');
 }
 
 if (import.meta.main) {

@@ -2,7 +2,9 @@
  * All that decides whether a worker's answer may be believed by a call, as one line of text. The launchers in `bin/` build the same
  * line with nothing but what every shell has built in, and compare; `test/unit/launcher-key.test.ts` holds both together.
  *
- * Fields are separated by tabs, and how many there are is fixed by the count of arguments, so that no two calls share a line.
+ * Fields are separated by tabs, and how many there are is fixed by the count of arguments, so that no two calls share a line. The first
+ * one ends with `+` when the variables of settings are among them. Mostly none of these is set: then it ends with `-` and they are left
+ * out, since some shells read a line byte by byte.
  */
 export interface Call {
   program: 'walhold-push' | 'walhold-fetch';
@@ -43,17 +45,23 @@ export const STORE_VARIABLES: readonly string[] = [
   'TZ',
 ];
 
+/** In every key. */
+export const KEPT_VARIABLES: readonly string[] = ['WALHOLD_CONFIG', ...STORE_VARIABLES];
+
 /** The names in the key's order, the launchers' too. */
 export function keyVariables(settingVariables: readonly string[]): string[] {
-  return ['WALHOLD_CONFIG', ...settingVariables, ...STORE_VARIABLES];
+  return [...KEPT_VARIABLES, ...settingVariables];
 }
 
 /** `undefined`: something holds a control character, and no answer is ever given to such a call. */
-export function callKey(call: Call): string | undefined {
-  const { program, version, run, argv, environment, settingVariables } = call;
+export function callKey(options: Call): string | undefined {
+  const { program, version, run, argv, environment, settingVariables } = options;
   const words = argv.slice(0, -OPERANDS[program]);
-  const values = keyVariables(settingVariables).map((name) => environment[name] ?? '');
-  const fields = [`${program} ${version}`, ...run, String(argv.length), ...words, ...values];
+  const valuesOf = (names: readonly string[]): string[] => names.map((name) => environment[name] ?? '');
+  const settings = valuesOf(settingVariables);
+  const isSet = settings.some((value) => value !== '');
+  const call = [`${program} ${version} ${isSet ? '+' : '-'}`, ...run, String(argv.length), ...words];
+  const fields = [...call, ...valuesOf(KEPT_VARIABLES), ...(isSet ? settings : [])];
   // eslint-disable-next-line no-control-regex -- a tab would pass for the end of a field, a newline for the end of the line
   return fields.some((field) => /[\u0000-\u001f\u007f]/.test(field)) ? undefined : fields.join('\t');
 }
