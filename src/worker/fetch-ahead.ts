@@ -31,6 +31,8 @@ export interface FetchAheadState {
 }
 
 const POLL_MS = 1000;
+/** A call that has noted that it takes a segment has linked it into place by then. */
+const TAKING_MS = 1000;
 const LINE_EVERY_MS = 60_000;
 
 export class FetchAhead {
@@ -41,6 +43,8 @@ export class FetchAhead {
   /** Here, or on their way. */
   readonly #ready = new Set<string>();
   readonly #coming = new Set<string>();
+  /** Since when calls were seen to have taken them. */
+  readonly #takenAt = new Map<string, number>();
   /** Not simply there. */
   #stoppedAt: string | undefined;
   #fetched = 0;
@@ -95,9 +99,10 @@ export class FetchAhead {
 
   /** What was taken since the last look, and what is of no use any more. */
   async #look(): Promise<void> {
-    const here = await this.#deps.answers.names().catch((error: unknown) => {
+    const { here, taken } = await this.#deps.answers.names().catch((error: unknown) => {
       throw ioError(`could not look into the spool ${this.#deps.answers.path}`, error);
     });
+    await this.#tidy(taken);
     for (const name of this.#ready) {
       if (here.has(name)) continue;
       this.#ready.delete(name);
@@ -109,6 +114,17 @@ export class FetchAhead {
       if (window.has(name) || this.#coming.has(name)) continue;
       this.#ready.delete(name);
       await this.#deps.answers.drop(name);
+    }
+  }
+
+  /** What calls have taken: not at once, for one may be about to link it into place. */
+  async #tidy(taken: ReadonlySet<string>): Promise<void> {
+    const now = this.#deps.clock.now();
+    for (const name of this.#takenAt.keys()) if (!taken.has(name)) this.#takenAt.delete(name);
+    for (const name of taken) {
+      const at = this.#takenAt.get(name) ?? now;
+      this.#takenAt.set(name, at);
+      if (now - at >= TAKING_MS && !this.#coming.has(name)) await this.#deps.answers.drop(name);
     }
   }
 

@@ -32,7 +32,8 @@ describe.each(SHELLS.map((shell) => ({ shell, name: shell.join(' ') })))('with $
   const expectInPlace = async (result: RunResult, segno: number): Promise<void> => {
     expect(result).toMatchObject({ status: 0, stdout: '', stderr: '' });
     expect((await readFile(target())).equals(segmentBytes(segno))).toBe(true);
-    expect(existsSync(served.fetched.pathOf(nameOf(segno)))).toBe(false);
+    // Whatever becomes of the file under its other name, nobody is given it from now on.
+    expect((await served.fetched.names()).here).not.toContain(nameOf(segno));
     await rm(target());
   };
   const expectLook = (result: RunResult): void => {
@@ -176,8 +177,33 @@ describe.each(SHELLS.map((shell) => ({ shell, name: shell.join(' ') })))('with $
     await served.announce(call(5), { role: 'fetch' });
     const bin = await place.folder('bin');
     for (const script of ['exit 1', 'exit 0', 'kill -9 $$']) {
-      await writeFile(join(bin, 'mv'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      for (const name of ['ln', 'mv']) await writeFile(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      await served.fetch(5);
       expectLook(await fetch(call(5), { env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` } }));
+      await served.fetched.drop(nameOf(5));
     }
+  });
+
+  it('moves it where it cannot be linked', async () => {
+    await served.fetch(5);
+    await served.announce(call(5), { role: 'fetch' });
+    const bin = await place.folder('bin');
+    await writeFile(join(bin, 'ln'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    await expectInPlace(await fetch(call(5), { env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` } }), 5);
+  });
+
+  it('is given no file that another call has taken, even if that did not come to link it', async () => {
+    await served.fetch(5);
+    await served.announce(call(5), { role: 'fetch' });
+    await writeFile(`${served.fetched.pathOf(nameOf(5))}.taken`, '');
+    expectLook(await fetch(call(5)));
+  });
+
+  it('looks for itself where it cannot note that it takes it', async () => {
+    await served.fetch(5);
+    await served.announce(call(5), { role: 'fetch' });
+    const line = 'mount --bind -o ro "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+    const argv = ['unshare', '-rm', 'sh', '-c', line, served.fetched.path, ...shell, launcher, ...call(5)];
+    expectLook(await run(argv, { cwd: served.cluster.path }));
   });
 });

@@ -75,7 +75,7 @@ async function answerAll(found: boolean | Error = true): Promise<void> {
 
 /** As a call does. */
 async function take(segno: number): Promise<void> {
-  await rm(answers.pathOf(nameOf(segno)));
+  await writeFile(`${answers.pathOf(nameOf(segno))}.taken`, '');
   ahead.nudge();
   await pass();
 }
@@ -106,6 +106,29 @@ describe('fetching ahead', () => {
     await take(8);
     await take(9);
     expect(names()).toEqual(segments(11, 12));
+  });
+
+  it('leaves what is taken until the call has surely linked it, then drops the segment before the note', async () => {
+    await start({ window: 1 });
+    await answerAll();
+    await take(6);
+    expect(await here()).toEqual([nameOf(6), `${nameOf(6)}.taken`, `${nameOf(7)}.coming`]);
+    await clock.advance(999);
+    await pass();
+    expect(await here()).toContain(nameOf(6));
+    await clock.advance(1);
+    await pass();
+    expect(await here()).toEqual([`${nameOf(7)}.coming`]);
+  });
+
+  it('gives a segment again that it has brought again', async () => {
+    await start({ window: 1 });
+    await answerAll();
+    await take(6);
+    ahead.broughtByCall(nameOf(5));
+    await pass();
+    await answerAll();
+    expect(await here()).toEqual([nameOf(6)]);
   });
 
   it('stops at the first that is not simply there, and goes on where a call that brought it says', async () => {
