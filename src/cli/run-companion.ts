@@ -7,6 +7,7 @@ import { addBackupCommand } from './commands/backup.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addConfigCommand } from './commands/config.ts';
+import { addDrillCommand } from './commands/drill.ts';
 import { addExpireCommand } from './commands/expire.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLockCommand } from './commands/lock.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly ((companion: Companion) => void)[] = [
   addCheckCommand,
   addStatusCommand,
   addVerifyCommand,
+  addDrillCommand,
   addWalCommand,
   addLockCommand,
   addExpireCommand,

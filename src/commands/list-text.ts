@@ -1,9 +1,11 @@
+import { describeProof } from './drills-json.ts';
 import { formatBytes } from './format-bytes.ts';
 import type { BackupJson, ListJson } from './list.ts';
+import { plainText } from './plain-text.ts';
 import { textTable } from './text-table.ts';
 
 /** For people: three tables, each only where there is something to say. Times are UTC. */
-export function describeList({ backups, windows, gaps }: ListJson): string {
+export function describeList({ backups, windows, gaps, ...drills }: ListJson): string {
   const hasChains = backups.some(({ parent }) => parent !== null);
   const parts = [
     backups.length === 0
@@ -36,6 +38,7 @@ export function describeList({ backups, windows, gaps }: ListJson): string {
     const rows = gaps.map(({ timeline, first, last }) => [first, last, String(timeline)]);
     parts.push(textTable(['MISSING FROM', 'TO', 'TIMELINE'], rows, new Set(['TIMELINE'])));
   }
+  if (backups.length > 0) parts.push(`recovery ${plainText(describeProof(drills))}\n`);
   return parts.join('\n');
 }
 

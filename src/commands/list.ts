@@ -13,6 +13,7 @@ import { expiredIn } from '../repository/retention/expired-records.ts';
 import { storedSegmentTimes, type SegmentTimes } from '../repository/segment-times.ts';
 import { historyOf, type WalInventory } from '../repository/wal-inventory.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { drillsJson, type DrillSummaryJson } from './drills-json.ts';
 import { describeList } from './list-text.ts';
 import { warnOfFailures } from './repository-failures.ts';
 import { withRepositories } from './with-repositories.ts';
@@ -22,6 +23,9 @@ export interface ListJson {
   backups: BackupJson[];
   windows: WindowJson[];
   gaps: GapJson[];
+  /** The newest drill, and the newest that found all well. */
+  lastDrill: DrillSummaryJson | null;
+  lastProven: DrillSummaryJson | null;
 }
 
 export interface BackupJson {
@@ -67,6 +71,7 @@ export async function list(context: CommandContext, options: { json: boolean }):
       backups: overview.backups.map(({ summary }) => backupJson(summary, lockedUntil(summary.id))),
       windows: await windowsJson(overview, { signal }),
       gaps: await gapsJson(overview, { signal }),
+      ...(await drillsJson(overview, context)),
     };
     context.print(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describeList(result));
     warnOfFailures(log, overview);

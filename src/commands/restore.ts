@@ -50,7 +50,8 @@ function sayPlan(
   }
 }
 
-function notReachable(plan: NoPlan, options: RestoreOptions): WalholdError {
+/** What a plan that leads nowhere is to whoever asked for it. */
+export function notReachable(plan: NoPlan, options: Pick<RestoreOptions, 'target'>): WalholdError {
   const hints = [nearestText(plan), plan.hint].filter((hint) => hint !== undefined);
   return new WalholdError('refused', `could not plan a recovery to ${describeTarget(options.target)}`, {
     detail: plan.why,

@@ -1,4 +1,5 @@
 import type { Trace } from '../repository/traces.ts';
+import type { DrillSummaryJson } from './drills-json.ts';
 import type { BackupJson, GapJson, WindowJson } from './list.ts';
 import type { WorkerJson } from './worker-status.ts';
 
@@ -12,6 +13,9 @@ export interface StatusJson {
   lastBackup: BackupJson | null;
   windows: WindowJson[];
   gaps: GapJson[];
+  /** The newest drill, and the newest that found all well; `null` also where there was none. */
+  lastDrill: DrillSummaryJson | null;
+  lastProven: DrillSummaryJson | null;
   nextLockExpiry: string | null;
   worker: WorkerJson;
   /** The last failure of either command, until its next success. */

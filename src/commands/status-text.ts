@@ -1,4 +1,5 @@
 import { describeTrace } from '../repository/traces.ts';
+import { describeProof } from './drills-json.ts';
 import { formatBytes } from './format-bytes.ts';
 import { plainText } from './plain-text.ts';
 import type { ErrorJson, StatusJson, TraceJson } from './status-json.ts';
@@ -19,6 +20,7 @@ export function describeStatus(status: StatusJson): string {
       `${from} to ${to}, timeline ${timeline}`,
     ]),
     ...gaps.map(({ first, last }): [string, string] => ['missing', first === last ? first : `${first} to ${last}`]),
+    ['recovery', lastBackup === null ? undefined : describeProof(status)],
     ['next lock to run out', status.nextLockExpiry ?? undefined],
     ['background worker', workerLine(status)],
     ['last push failed', failure(lastErrors.push)],

@@ -14,6 +14,7 @@ import { readError, type LastError } from '../spool/last-error.ts';
 import { readPushOutage } from '../spool/push-outage.ts';
 import { openSpool } from '../spool/spool.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { drillsJson, NO_DRILLS } from './drills-json.ts';
 import { backupJson, gapsJson, windowsJson } from './list.ts';
 import { readLocalLag, type LocalLag } from './local-lag.ts';
 import type { ServerOptions } from './local-server.ts';
@@ -77,6 +78,7 @@ async function statusOf(
     ...(await locksOf(overview, context)),
     windows: overview === undefined ? [] : await windowsJson(overview, context),
     gaps: overview === undefined ? [] : await gapsJson(overview, context),
+    ...(overview === undefined ? NO_DRILLS : await drillsJson(overview, context)),
     worker: local?.dataDirectory === undefined ? NO_WORKER : await workerJson(local.dataDirectory, context),
     ...(await notesOf(context, repositories, local)),
     tampering: repositories.flatMap(tracesOf).map((trace) => ({ ...trace, at: trace.at.toISOString() })),

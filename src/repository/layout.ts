@@ -15,6 +15,8 @@ export const LOCK_PREFIX = 'lock/';
 export const HOLD_PREFIX: string = `${LOCK_PREFIX}hold/`;
 /** What runs of `expire` leave: which backups and segments they were about to remove. */
 export const EXPIRED_PREFIX = 'expired/';
+/** What drills have proven. */
+export const DRILL_PREFIX = 'drill/';
 
 const ZST = '.zst';
 const DIGEST_HEX = 16;
@@ -116,6 +118,15 @@ export function isExpiredKey(key: string): boolean {
 /** The mark of a held backup: held itself for as long as the backup is. */
 export function holdKey(id: BackupId): string {
   return `${HOLD_PREFIX}${id}.json`;
+}
+
+/** What a drill that began at this time has found; see `drill-record.ts`. Sorts by time. */
+export function drillKey(at: Date): string {
+  return `${DRILL_PREFIX}${stampOf(at)}.json`;
+}
+
+export function isDrillKey(key: string): boolean {
+  return /^drill\/\d{8}T\d{6}Z\.json$/.test(key);
 }
 
 export function backupPrefix(id: BackupId): string {

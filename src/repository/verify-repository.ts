@@ -4,6 +4,7 @@ import type { BackupRecord } from './backup-record.ts';
 import { requireIdentity } from './identity.ts';
 import {
   BACKUP_PREFIX,
+  DRILL_PREFIX,
   EXPIRED_PREFIX,
   IDENTITY_KEY,
   LOCK_PREFIX,
@@ -69,7 +70,7 @@ async function verifyAll(repository: Repository, scope: VerifyScope): Promise<vo
 
 /** The backups' identifiers, and a warning for all that this format does not put there. */
 async function listTop({ store }: Repository, { signal, report }: VerifyScope): Promise<BackupId[]> {
-  const known = new Set([IDENTITY_KEY, WAL_PREFIX, BACKUP_PREFIX, LOCK_PREFIX, EXPIRED_PREFIX]);
+  const known = new Set([IDENTITY_KEY, WAL_PREFIX, BACKUP_PREFIX, LOCK_PREFIX, DRILL_PREFIX, EXPIRED_PREFIX]);
   for await (const entry of store.list('', { signal, delimited: true })) {
     const key = entry.kind === 'object' ? entry.key : entry.prefix;
     if (!known.has(key) && !key.startsWith(PROBE_KEY)) report.warning(`${key} is no object of this format`);

@@ -28,6 +28,13 @@ export interface QueryOptions {
   unbounded?: true;
 }
 
+/** What one statement gave. */
+export interface StatementAnswer {
+  /** 0: it is none that gives rows. */
+  columns: number;
+  rows: readonly (readonly unknown[])[];
+}
+
 export class ServerSession implements AsyncDisposable {
   readonly #client: pg.Client;
   readonly #lost = new AbortController();
@@ -149,6 +156,29 @@ export class ServerSession implements AsyncDisposable {
     const [row] = await this.rows(what, sql, values, options);
     if (row === undefined) throw new WalholdError('server', `could not ${what} on ${this.where}: it gave no row`);
     return row;
+  }
+
+  /**
+   * The answers to the statements of a text, in their order: the rows of each, as arrays. The server takes the text as one transaction,
+   * unless it says otherwise itself. Takes as long as it takes. Throws `server` at the first statement that fails.
+   */
+  async script(what: string, sql: string): Promise<StatementAnswer[]> {
+    this.#running += 1;
+    try {
+      const answer: unknown = await this.#guarded(this.#client.query({ text: sql, rowMode: 'array' }));
+      const all = (Array.isArray(answer) ? answer : [answer]) as { fields: unknown[]; rows: unknown[][] }[];
+      return all.map(({ fields, rows }) => ({ columns: fields.length, rows }));
+    } catch (error) {
+      if (error instanceof WalholdError) throw error;
+      const { position } = error as { position?: string };
+      const line = position === undefined ? undefined : sql.slice(0, Number(position)).split('\n').length;
+      throw new WalholdError('server', `could not ${what} on ${this.where}`, {
+        detail: line === undefined ? reasonOf(error) : `line ${line}: ${reasonOf(error)}`,
+        cause: error,
+      });
+    } finally {
+      this.#running -= 1;
+    }
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { decompressFrames } from '../../src/stream/zstd.ts';
-import type { StatusJson } from '../../src/commands/status.ts';
+import type { StatusJson } from '../../src/commands/status-json.ts';
 import { archivedCluster, walhold, type Archived } from '../support/archived-cluster.ts';
 import { archiveEverything, readyFiles } from '../support/archiving.ts';
 import { LONG } from '../support/effort.ts';

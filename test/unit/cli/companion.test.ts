@@ -6,9 +6,9 @@ import { callCompanion } from '../../support/companion-call.ts';
 import { run } from '../../support/run.ts';
 
 const COMMANDS = [
-  ...['backup', 'restore', 'list', 'check', 'status', 'verify', 'wal', 'repo', 'config', 'completion'].map((name) => [
-    name,
-  ]),
+  ...['backup', 'restore', 'list', 'check', 'status', 'verify', 'drill', 'wal', 'repo', 'config', 'completion'].map(
+    (name) => [name],
+  ),
   ...['list', 'inspect', 'push', 'resolve'].map((name) => ['wal', name]),
   ['repo', 'copy'],
 ];
@@ -40,11 +40,11 @@ describe('the companion', () => {
     [[], 'no command given', 'Try "walhold --help".'],
     [['lsit'], 'unknown command "lsit"', 'Did you mean "list"?'],
     [['wal', 'lst'], 'unknown command "lst"', 'Did you mean "list"?'],
-    [['drill', '--json'], '"drill" is not supported by this version', 'See --help'],
-    [['drill', '-D', 'x'], '"drill" is not supported by this version', 'See --help'],
+    [['report', '--json'], '"report" is not supported by this version', 'See --help'],
+    [['report', '-o', 'x'], '"report" is not supported by this version', 'See --help'],
     [['wal', 'find', 'x'], '"wal find" is not supported by this version', 'See --help'],
-    [['drill', '--help'], '"drill" is not supported by this version', 'See --help'],
-    [['drill', '-?'], '"drill" is not supported by this version', 'See --help'],
+    [['report', '--help'], '"report" is not supported by this version', 'See --help'],
+    [['report', '-?'], '"report" is not supported by this version', 'See --help'],
     [['lsit', '--help'], 'unknown command "lsit"', 'Did you mean "list"?'],
     [['list', '--as-of', 'yesterday', '--repo', 'file:///x'], 'bad value for --as-of: "yesterday"', 'Give the offset'],
     [['backup', '--as-of', '2026-01-01'], 'this command does not take --as-of', 'Commands that only read'],
@@ -65,6 +65,13 @@ describe('the companion', () => {
     [['wal', 'inspect', 'x', '--repo', 'file:///x'], '"x" is not the name of a WAL file', 'Names are 24 hex digits'],
     [['wal', 'list', '--timeline', '0', '--repo', 'file:///x'], 'option "--timeline', ''],
     [['status', '--json', '--prometheus', '--repo', 'file:///x'], 'option "--', ''],
+    [['drill', '--dbname', 'x', '--repo', 'file:///x'], '--dbname goes with --sql', 'It names the database'],
+    [['drill', '--sql', '/nonexistent/x', '--repo', 'file:///x'], 'could not read /nonexistent/x', 'Name with --sql'],
+    [
+      ['drill', '--scratch-dir', '/nonexistent', '--repo', 'file:///x'],
+      'could not use /nonexistent',
+      'Name with --scra',
+    ],
     [['completion', 'ksh'], 'command-argument value "ksh" is invalid', ''],
     [['check', '-d', 'x=y', '--repo', 'file:///x'], 'connection parameter x is unknown', ''],
   ];
