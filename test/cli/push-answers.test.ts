@@ -6,7 +6,8 @@ import { nameOf } from '../support/made-segments.ts';
 import { launchersOver } from '../support/launcher-stub.ts';
 import { Place } from '../support/place.ts';
 import { run, type RunOptions, type RunResult } from '../support/run.ts';
-import { ServedCluster, SETTING_VARIABLES, SHELLS } from '../support/served-call.ts';
+import { settingVariables } from '../../src/config/setting-name.ts';
+import { ServedCluster, SHELLS } from '../support/served-call.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** What the stand-in for the program says: no answer was found. */
@@ -80,7 +81,7 @@ describe.each(SHELLS.map((shell) => ({ shell, name: shell.join(' ') })))('with $
       ['another word', ['--repo', 'a'], {}, ['--repo', 'b'], {}],
       ['a word less', ['--repo', 'a', '--'], {}, ['--repo', 'a'], {}],
       ['words joined', ['a', 'b'], {}, ['a\tb'], {}],
-      ['a value of tabs', [], {}, [], { https_proxy: '\t'.repeat(SETTING_VARIABLES.length) }],
+      ['a value of tabs', [], {}, [], { https_proxy: '\t'.repeat(settingVariables().length) }],
       ['a setting, empty before', [], { WALHOLD_REPO: '' }, [], { WALHOLD_METRICS_FILE: 'a' }],
       ['another repository in the environment', [], { WALHOLD_REPO: 'a' }, [], { WALHOLD_REPO: 'b' }],
       ['a setting that is gone', [], { WALHOLD_PUSH_AHEAD: '0' }, [], {}],

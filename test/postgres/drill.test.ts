@@ -9,6 +9,10 @@ import type { StatusJson } from '../../src/commands/status-json.ts';
 import { archivedCluster, backUp, walholdOk, walhold, type Archived } from '../support/archived-cluster.ts';
 import { archiveEverything } from '../support/archiving.ts';
 import { checkNamed, drill, drillCommand, scratchParent } from '../support/drill.ts';
+import { blocksFor } from '../support/document-blocks.ts';
+import { Guide } from '../support/guide.ts';
+import { Place } from '../support/place.ts';
+import { run } from '../support/run.ts';
 import { isAlive, signalAll } from '../support/process-tree.ts';
 import { filedWal } from '../support/repository-files.ts';
 import { createTablespace } from '../support/tablespace.ts';
@@ -46,6 +50,7 @@ describe('a drill of a cluster in Debian’s layout, with a subscription, a tabl
     await startDebian(archived);
     await createTablespace(cluster, 'fast');
     await cluster.query('create table t (i int) tablespace fast');
+    await cluster.query('create table orders as select now() as placed_at from generate_series(1, 1001)');
     await cluster.query(`create subscription s connection 'host=/nonexistent' publication p with (connect = false)`);
     await cluster.query('alter subscription s enable');
     await cluster.query(`alter database postgres set session_preload_libraries = 'auto_explain'`);
@@ -123,6 +128,23 @@ describe('a drill of a cluster in Debian’s layout, with a subscription, a tabl
       expect((await walhold(cluster, config, ['list'])).stdout).toContain('recovery was last proven at');
     },
   );
+
+  test('is as README.md shows it, with the programs that PATH leads to', async () => {
+    const { cluster, repository, config } = archived;
+    const [sql] = blocksFor(import.meta.url, 'sql');
+    await cluster.place.file('drill.sql', sql?.text ?? '');
+    const { stdout } = await new Guide(cluster, repository, config).run(blocksFor(import.meta.url, 'drill'));
+    expect(stdout).toContain('recovery was last proven at ');
+  });
+
+  test.runIf(isRoot())('as root, refuses a place that the server’s account cannot enter', async () => {
+    await using place = await Place.create('closed', 'current user');
+    const argv = await drillCommand(archived, ['--scratch-dir', place.path]);
+    const { status, stderr } = await run(argv, { env: archived.cluster.env });
+    expect(stderr).toContain(`error: could not use ${place.path} for a scratch directory`);
+    expect(status).toBe(2);
+    expect(await readdir(place.path)).toEqual([]);
+  });
 
   test('fails where a statement of --sql does not return true, and the repository remembers', async () => {
     const { cluster } = archived;

@@ -7,6 +7,8 @@ import type { BackupRecord } from '../../repository/backup-record.ts';
 import type { DrillCheck } from '../../repository/drill-record.ts';
 import type { RestorePlan } from '../../repository/restore-plan.ts';
 import { storedSegmentTimes } from '../../repository/segment-times.ts';
+import { flagOf } from '../../config/setting-name.ts';
+import type { EffectiveSetting } from '../../config/config.ts';
 import { readControlFile } from '../../server/data-directory.ts';
 import { PrivateServer, type Entrance } from '../../server/private-server.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -105,7 +107,8 @@ async function restoreInto(
   }));
   const options = { ...restore, dataDirectory: scratch.dataDirectory, mappings };
   // What it says to an operator who is going to start the server is not meant for this one.
-  const quiet = { ...context, log: quieted(context.log, scratch.path), environment: {} };
+  const config = { ...context.config, effective: forPractice(context.config.effective) };
+  const quiet = { ...context, config, log: quieted(context.log, scratch.path), environment: {} };
   try {
     await fillTarget(quiet, options, host, plan, found);
     return { name: RESTORE_CHECK, ok: true, detail: `every file of ${record.id} is what its manifest says` };
@@ -114,6 +117,21 @@ async function restoreInto(
     const detail = [error.message, error.detail].filter((part) => part !== undefined).join(': ');
     return { name: RESTORE_CHECK, ok: false, detail };
   }
+}
+
+/**
+ * What the private server's `restore_command` is told: a store that cannot be reached ends a drill after the budget of an outage, which a
+ * recovery in earnest would sit out; and notes of a live server of this cluster are not its own.
+ */
+function forPractice(effective: readonly EffectiveSetting[]): EffectiveSetting[] {
+  const told = new Map([
+    ['on_unreachable', 'stop'],
+    ['spool_path', 'pg_wal/pgsql_tmp.walhold'],
+  ]);
+  return effective.map((setting) => {
+    const value = told.get(setting.name);
+    return value === undefined ? setting : { ...setting, value, source: { kind: 'flag', flag: flagOf(setting.name) } };
+  });
 }
 
 /** Remarks at a lower level, and none about a directory that nobody will ever see. */

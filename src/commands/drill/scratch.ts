@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, chown, mkdir, mkdtemp, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -39,6 +40,7 @@ export class Scratch implements AsyncDisposable {
   static async make(input: ScratchInput): Promise<Scratch> {
     const { parent, account, pid } = input;
     if (/[\n\r]/.test(parent)) throw new WalholdError('usage', 'the scratch directory has a line break in its name');
+    await requireReach(input);
     try {
       const path = await mkdtemp(join(parent, SCRATCH_PREFIX));
       if (account !== undefined) await chown(path, account.uid, account.gid);
@@ -75,6 +77,21 @@ export class Scratch implements AsyncDisposable {
     if (keep) await unlink(join(this.path, PROCESSES)).catch(() => undefined);
     else await removeEmpty(this.path);
   }
+}
+
+/** Root may look into places that the server's account cannot even pass. */
+async function requireReach({ parent, account }: ScratchInput): Promise<void> {
+  if (account === undefined) return;
+  const child = spawn('/bin/sh', ['-c', 'cd "$1"', 'sh', parent], { ...account, cwd: '/', stdio: 'ignore' });
+  const status = await new Promise<unknown>((resolve) => {
+    child.once('error', resolve);
+    child.once('exit', resolve);
+  });
+  if (status === 0) return;
+  throw new WalholdError('usage', `could not use ${parent} for a scratch directory`, {
+    detail: `user ${account.uid}, under whom the server will run, cannot enter it`,
+    hint: 'Name with --scratch-dir a directory that this account can reach.',
+  });
 }
 
 async function makeSockets(scratch: string, account: Account | undefined): Promise<string> {

@@ -4,6 +4,7 @@ import type { GcsSettings } from '../../store/open-store.ts';
 import { quoteShellWord } from '../../postgres/shell-quote.ts';
 import {
   BACKUP_PREFIX,
+  DRILL_PREFIX,
   EXPIRED_PREFIX,
   IDENTITY_KEY,
   LOCK_PREFIX,
@@ -122,7 +123,7 @@ function placeOf({ bucket, prefix }: GcsSettings): {
   return {
     name: prefix === '' ? bucket : `${bucket}/${prefix}`,
     all: `${onBucket} || ${below('')}`,
-    written: [IDENTITY_KEY, PROBE_KEY, WAL_PREFIX, BACKUP_PREFIX].map(below).join(' || '),
+    written: [IDENTITY_KEY, PROBE_KEY, WAL_PREFIX, BACKUP_PREFIX, DRILL_PREFIX].map(below).join(' || '),
     record: below(LOCK_PREFIX),
     index: below(EXPIRED_PREFIX),
   };

@@ -3,6 +3,7 @@ import type { LockPolicy } from '../../config/config.ts';
 import type { S3Settings } from '../../store/open-store.ts';
 import {
   BACKUP_PREFIX,
+  DRILL_PREFIX,
   EXPIRED_PREFIX,
   IDENTITY_KEY,
   LOCK_PREFIX,
@@ -179,7 +180,9 @@ interface Place {
 function placeOf({ bucket, prefix }: S3Settings): Place {
   const arn = `arn:aws:s3:::${bucket}`;
   const object = prefix === '' ? `${arn}/` : `${arn}/${prefix}/`;
-  const written = [IDENTITY_KEY, `${PROBE_KEY}*`, `${WAL_PREFIX}*`, `${BACKUP_PREFIX}*`].map((key) => object + key);
+  const written = [IDENTITY_KEY, `${PROBE_KEY}*`, `${WAL_PREFIX}*`, `${BACKUP_PREFIX}*`, `${DRILL_PREFIX}*`].map(
+    (key) => object + key,
+  );
   return { bucket: arn, all: `${object}*`, object, written };
 }
 
