@@ -28,6 +28,7 @@ describe('lock policy on S3', () => {
       'arn:aws:s3:::my-bucket/main/walhold.probe*',
       'arn:aws:s3:::my-bucket/main/wal/*',
       'arn:aws:s3:::my-bucket/main/backup/*',
+      'arn:aws:s3:::my-bucket/main/drill/*',
     ]);
   });
 
