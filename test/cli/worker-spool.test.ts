@@ -2,10 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { appendFile, mkdir, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isRoot } from '../../scripts/server-user.ts';
 import { CallingServer, NO_PROGRAM } from '../support/calling-server.ts';
 import { mount, noMount, unmount } from '../support/mount.ts';
 import { Place } from '../support/place.ts';
-import type { RunOptions, RunResult } from '../support/run.ts';
+import { run, type RunOptions, type RunResult } from '../support/run.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let place: Place;
@@ -18,6 +19,7 @@ beforeEach(async () => {
   elsewhere = join(place.path, 'spool');
 });
 afterEach(async () => {
+  if (isRoot()) await run(['chattr', '-i', server.spool]);
   await server[Symbol.asyncDispose]();
   for (const path of [server.spool, elsewhere]) unmount(path);
   await place[Symbol.asyncDispose]();
@@ -82,11 +84,11 @@ const TROUBLES: Trouble[] = [
     },
   },
   {
-    what: 'read-only, elsewhere',
-    needsMount: true,
+    what: 'denied',
     make: async () => {
-      await onTmpfs(elsewhere, ',ro');
-      return ['--spool-path', elsewhere];
+      await mkdir(server.spool, { mode: 0o500 });
+      if (isRoot()) await run(['chattr', '+i', server.spool]);
+      return [];
     },
   },
   {

@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { chmod, mkdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isRoot } from '../../scripts/server-user.ts';
 import { SYSTEM_ID } from '../support/file-repository.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
 import { hangs, drops } from '../support/fake-s3-faults.ts';
@@ -283,30 +282,6 @@ describe('a worker as a guest', () => {
     await waitFor(() => answers().length === 1, { what: 'the answer' });
     const { stdout } = await run(['find', cluster.path, '!', '-type', 'f', '!', '-type', 'd']);
     expect(stdout).toBe('');
-  });
-});
-
-describe('a spool that cannot be used', () => {
-  const CASES: [string, () => Promise<void>][] = [
-    [
-      'denied',
-      async () => {
-        await mkdir(spool(), { mode: 0o500 });
-        if (isRoot()) await run(['chattr', '+i', spool()]);
-      },
-    ],
-    ['a file', async () => await writeFile(spool(), '')],
-    ['below a missing directory', async () => undefined],
-  ];
-  it.each(CASES)('(%s) is one warning, and the push is done', async (what, spoil) => {
-    await spoil();
-    const words = what === 'below a missing directory' ? ['--spool-path', join(place.path, 'no/spool')] : [];
-    await ready(5);
-    const result = await push(5, words, { env: { TMPDIR: place.path } });
-    if (isRoot()) await run(['chattr', '-i', spool()]);
-    expect(result.status).toBe(0);
-    expect(result.stderr.match(/warning:/g) ?? []).toHaveLength(1);
-    expect(isStored(5)).toBe(true);
   });
 });
 
