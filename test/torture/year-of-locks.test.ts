@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sampleMemory } from '../../scripts/bench/memory.ts';
 import { ROOT } from '../../scripts/build.ts';
 import { asAccount } from '../../scripts/server-user.ts';
+import { MOST_SKIPPED, type ExpireJson } from '../../src/commands/expire/expire-output.ts';
 import type { LockExtendJson } from '../../src/commands/lock/lock-extend.ts';
 import type { LockStatusJson } from '../../src/commands/lock/lock-status-json.ts';
 import { LONG } from '../support/effort.ts';
@@ -35,10 +36,20 @@ afterAll(async () => {
   await place[Symbol.asyncDispose]();
 }, 20 * MINUTES);
 
+function lock<T>(command: string): Promise<T & Measured> {
+  return walhold<T>(['lock', command]);
+}
+
+interface Measured {
+  seconds: number;
+  peakBytes: number;
+  status: number | null;
+}
+
 /** Not as root, who would set the immutable attribute on every file. */
-async function lock<T>(command: string): Promise<T & { seconds: number; peakBytes: number; status: number | null }> {
+async function walhold<T>(words: readonly string[]): Promise<T & Measured> {
   const begun = performance.now();
-  const argv = ['lock', command, '--json', '--config', config];
+  const argv = [...words, '--json', '--config', config];
   const options = { ...asAccount(place.owner), env: plainEnvironment(), cwd: '/' };
   const child = spawn(join(ROOT, 'bin/walhold'), argv, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
   const memory = sampleMemory(child.pid ?? 0, 100);
@@ -77,6 +88,22 @@ describe(`a year with ${SIZE.segments} segments`, () => {
         expect(result.seconds).toBeLessThan(MOST_SECONDS);
         expect(result.peakBytes).toBeLessThan(MOST_BYTES);
       }
+    },
+    10 * MINUTES,
+  );
+
+  it(
+    'is planned to expire in time and memory: all that is over is locked, and stays',
+    async () => {
+      const argv = ['expire', '--dry-run', '--retention-window', '14d'];
+      const { repositories, removed, ...result } = await walhold<ExpireJson>(argv);
+      expect(result.status).toBe(0);
+      expect(removed).toEqual([]);
+      const skipped = repositories[0]?.skippedObjects ?? 0;
+      expect(skipped).toBeGreaterThan(SIZE.segments * 0.9);
+      expect(result.skipped).toHaveLength(Math.min(skipped, MOST_SKIPPED));
+      expect(result.seconds).toBeLessThan(MOST_SECONDS);
+      expect(result.peakBytes).toBeLessThan(MOST_BYTES);
     },
     10 * MINUTES,
   );
