@@ -9,6 +9,7 @@ import type { HookContext } from '../commands/hook-context.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { loadConfig } from '../config/load.ts';
 import { callers } from './callers.ts';
+import { keepCompiledCode } from './compiled-code.ts';
 import { endAs, type Ending } from './exit.ts';
 import { stopSignal } from './stop-signals.ts';
 import { unforeseenHint } from './unforeseen.ts';
@@ -52,7 +53,9 @@ export async function runHook(hook: Hook): Promise<never> {
       startWorker: async (dataDirectory) => (await import('./start-worker.ts')).startWorker(dataDirectory),
       by: `walhold ${VERSION} on ${hostname()}`,
     };
-    endAs(await hook.run(split.rest, context));
+    const ending = await hook.run(split.rest, context);
+    keepCompiledCode();
+    endAs(ending);
   } catch (error) {
     endAs(report(error, log));
   }

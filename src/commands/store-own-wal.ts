@@ -3,7 +3,6 @@ import { readControlFile } from '../server/data-directory.ts';
 import { positionOfControl } from '../server/wal-position.ts';
 import { isOwnWalStored, noteOwnWalStored } from '../spool/own-wal.ts';
 import type { Spool } from '../spool/spool.ts';
-import { pushOwnWal } from './wal-push.ts';
 import type { WorkContext } from './work-context.ts';
 
 /**
@@ -23,6 +22,8 @@ export async function storeOwnWal(
   if (timeline === 1 || inRecovery || (await isOwnWalStored(spool, timeline))) return 'nothing';
   const commandContext = { ...context, config, workingDirectory: dataDirectory, print: () => undefined };
   const options = { dbname: undefined, check: false };
+  // Brings along what talks to servers, which a worker needs for nothing else.
+  const { pushOwnWal } = await import('./wal-push.ts');
   const { pushed, missing, failures } = await pushOwnWal(commandContext, { dataDirectory, control }, options);
   if (pushed.length > 0) log.info(`stored ${pushed.length} files that this server had and some repository lacked`);
   for (const { name, repository, message } of failures) {

@@ -15,12 +15,39 @@ describe('what PostgreSQL calls', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each(['push', 'fetch'])('loads no package that its %s does not need before its first line runs', (name) => {
-    const files = loadedAtStart(bundle, relative(ROOT, join(folder, `${name}.js`)));
-    const inputs = files.flatMap((file) => Object.keys(bundle.outputs[file]?.inputs ?? {}));
-    const packages = inputs.flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []);
-    expect([...new Set(packages)]).toEqual([]);
-    expect(inputs).toContain(`src/cli/${name}.ts`);
+    const inputs = [`${name}.js`, outputOf(`src/cli/${name}-hook.ts`), outputOf(`src/commands/${name}.ts`)].flatMap(
+      inputsAtStart,
+    );
+    expect(packagesAmong(inputs)).toEqual([]);
+    expect(inputs).toContain(`src/cli/${name}-hook.ts`);
+    expect(inputs).toContain(`src/commands/${name}.ts`);
   });
+
+  it.each(['push', 'fetch'])('loads next to nothing before %s knows where compiled code is kept', (name) => {
+    const inputs = inputsAtStart(`${name}.js`);
+    expect(inputs).toContain('src/cli/compiled-code.ts');
+    expect(inputs.filter((input) => /^src\/(commands|config|repository|store|stream|server)\//.test(input))).toEqual(
+      [],
+    );
+  });
+
+  it.each([
+    ['worker', 'src/commands/work.ts'],
+    ['push-thread', 'src/worker/push-thread.ts'],
+    ['fetch-thread', 'src/commands/fetch-thread.ts'],
+  ])('loads no package for its %s before it is known what is stored in', (name, input) => {
+    const inputs = inputsAtStart(`${name}.js`);
+    expect(packagesAmong(inputs)).toEqual([]);
+    expect(inputs).toContain(input);
+  });
+
+  const inputsAtStart = (output: string): string[] => {
+    const path = output in bundle.outputs ? output : relative(ROOT, join(folder, output));
+    return loadedAtStart(bundle, path).flatMap((file) => Object.keys(bundle.outputs[file]?.inputs ?? {}));
+  };
+  /** The one that begins with this file. */
+  const outputOf = (entry: string): string =>
+    Object.entries(bundle.outputs).find(([, { entryPoint }]) => entryPoint === entry)?.[0] ?? `no output for ${entry}`;
 
   it('loads the client of Google Cloud Storage for who needs a token, and for nobody else', () => {
     const [store] = Object.entries(bundle.outputs).find(([, output]) => 'src/store/gcs.ts' in output.inputs) ?? [];
@@ -32,6 +59,11 @@ describe('what PostgreSQL calls', () => {
     expect(Object.values(bundle.outputs).some(({ inputs: all }) => Object.keys(all).some((one) => one.includes('@google-cloud/storage')))).toBe(true); // prettier-ignore
   });
 });
+
+function packagesAmong(inputs: readonly string[]): string[] {
+  const packages = inputs.flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []);
+  return [...new Set(packages)];
+}
 
 /** The output file and all that its static imports bring along. */
 function loadedAtStart(bundle: Metafile, entry: string, seen = new Set<string>()): string[] {
