@@ -36,7 +36,9 @@ const MARGIN_US = 2n;
 
 /**
  * Writes two files whose times lie right before and right after that of another: a shell, which can only tell newer from older, so
- * sees any change of that time, back or forth. Returns whether this filesystem's times are fine enough for it.
+ * sees any change of that time, back or forth. busybox compares whole seconds and finds neither newer nor older: there calls look for
+ * themselves. (A second around the file would do but for what is written within it, or in the same one again after the clock was set
+ * back.) Returns whether this filesystem's times are fine enough for it.
  */
 export async function bracketTime(
   state: FileState,

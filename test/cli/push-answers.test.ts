@@ -45,6 +45,23 @@ describe.each(SHELLS.map((shell) => ({ shell, name: shell.join(' ') })))('with $
     expectLook(await push([walPath]));
   });
 
+  it('is told apart from what was written right before and after, where the shell can', async () => {
+    const walPath = await served.cluster.putSegment(5);
+    // Far from the ends of its second: what brackets it lies in the same one.
+    await utimes(join(served.cluster.path, walPath), 1_700_000_000.5, 1_700_000_000.5);
+    await served.answer(5);
+    await served.announce([walPath]);
+    const newer = await run(
+      [...shell, '-c', '[ "$0" -nt "$1" ]', walPath, `${served.answers.path}/${nameOf(5)}.before`],
+      {
+        cwd: served.cluster.path,
+      },
+    );
+    expect(newer.status).toBe(isFine(shell) ? 0 : 1);
+    if (isFine(shell)) expectAnswer(await push([walPath]));
+    else expectLook(await push([walPath]));
+  });
+
   it('is answered when the worker has been killed since', async () => {
     const walPath = await served.store(5);
     await served.announce([walPath], { pid: 4_194_304 });
