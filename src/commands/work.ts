@@ -21,7 +21,7 @@ import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from 
 
 const LOOK_EVERY_MS = 1000;
 /** What is needed only while there is something to do is kept so long for more of it. */
-const REST_AFTER_MS = 10_000;
+const REST_AFTER_MS = 3_000;
 
 /** Serves until there is nothing left to serve. */
 export async function work(context: WorkContext): Promise<void> {
