@@ -54,7 +54,8 @@ describe('a drill of a cluster in Debian’s layout, with a subscription, a tabl
     await cluster.query(`create subscription s connection 'host=/nonexistent' publication p with (connect = false)`);
     await cluster.query('alter subscription s enable');
     await cluster.query(`alter database postgres set session_preload_libraries = 'auto_explain'`);
-    await cluster.query('alter system set max_locks_per_transaction = 100');
+    await cluster.query(`alter system set shared_preload_libraries = 'pg_prewarm'`);
+    await cluster.query(`alter system set listen_addresses = '127.0.0.1'`);
     await waitFor(async () => (await cluster.value(OTHER_PROCESSES)) === 3, { what: 'its processes to run' });
     const argv = ['backup', '-d', cluster.connectionString, '-c', 'fast'];
     id = (await walholdOk(cluster, config, argv)).stdout.trim();
