@@ -35,7 +35,9 @@ export async function clearLeftScratch(
   { account, uid, clock, signal }: { account: Account | undefined; uid: number; clock: Clock; signal: AbortSignal },
 ): Promise<string[]> {
   const cleared: string[] = [];
-  for (const name of (await readdir(parent)).filter((one) => NAME.test(one))) {
+  // A place that may not be listed is one in which nobody can look after anything.
+  const names = await readdir(parent).catch(() => []);
+  for (const name of names.filter((one) => NAME.test(one))) {
     const scratch = join(parent, name);
     const found = await lstat(scratch).catch(() => undefined);
     if (found?.isDirectory() !== true || found.uid !== (account?.uid ?? uid)) continue;

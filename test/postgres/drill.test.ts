@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MAJORS } from '../../scripts/find-postgres.ts';
 import { asAccount, isRoot } from '../../scripts/server-user.ts';
 import type { ListJson } from '../../src/commands/list.ts';
 import type { StatusJson } from '../../src/commands/status-json.ts';
@@ -10,11 +11,12 @@ import { archivedCluster, backUp, walholdOk, walhold, type Archived } from '../s
 import { archiveEverything } from '../support/archiving.ts';
 import { checkNamed, drill, drillCommand, scratchParent } from '../support/drill.ts';
 import { blocksFor } from '../support/document-blocks.ts';
+import { LONG } from '../support/effort.ts';
 import { Guide } from '../support/guide.ts';
 import { Place } from '../support/place.ts';
 import { run } from '../support/run.ts';
 import { isAlive, signalAll } from '../support/process-tree.ts';
-import { filedWal } from '../support/repository-files.ts';
+import { filedWal, segmentPath } from '../support/repository-files.ts';
 import { createTablespace } from '../support/tablespace.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -59,6 +61,12 @@ describe('a drill of a cluster in Debian’s layout, with a subscription, a tabl
     await waitFor(async () => (await cluster.value(OTHER_PROCESSES)) === 3, { what: 'its processes to run' });
     const argv = ['backup', '-d', cluster.connectionString, '-c', 'fast'];
     id = (await walholdOk(cluster, config, argv)).stdout.trim();
+    // As a subscription does it; replay needs a place for the origin.
+    await cluster.query(`select pg_replication_origin_create('elsewhere')`);
+    await cluster.query(
+      `select pg_replication_origin_session_setup('elsewhere'), pg_replication_origin_xact_setup('0/1', now());
+       insert into orders values (now())`,
+    );
     await cluster.query('insert into t values (1)');
     first = await cluster.value(commitOf(1));
     await cluster.query('insert into t values (2)');
@@ -204,31 +212,62 @@ describe('a drill of a cluster in Debian’s layout, with a subscription, a tabl
   });
 });
 
-describe('a drill of a cluster with a damaged page', () => {
-  test('names it', async () => {
-    await using archived = await archivedCluster({ major: 17 });
-    const { cluster, config } = archived;
+describe.each(LONG ? MAJORS : [17])('a drill of a damaged cluster of PostgreSQL %i', (major) => {
+  test('names the page; then a segment that is not what was stored; then a file', async () => {
+    await using archived = await archivedCluster({ major });
+    const { cluster, config, repository } = archived;
     await cluster.start();
     await cluster.query('create table t as select i from generate_series(1, 10000) i');
     await cluster.query('checkpoint');
     const path = await cluster.value<string>(`select pg_relation_filepath('t')`);
-    const file = await open(join(cluster.dataDir, path), 'r+');
-    await file.write(Buffer.from('rotten'), 0, 6, 3 * 8192 + 5000);
-    await file.close();
-    await backUp(cluster, config, ['--allow-bad-pages']);
-    await archiveEverything(cluster);
-    const result = await drill(archived);
-    expect(result.json).toMatchObject({ ok: false, targetReached: true });
-    expect(result.status).toBe(1);
-    expect(checkNamed(result, 'page_checksums')).toMatchObject({
+    await overwrite(join(cluster.dataDir, path), 3 * 8192 + 5000);
+    const id = await backUp(cluster, config, ['--allow-bad-pages']);
+    const segment = await archiveEverything(cluster);
+    // A socket's path has a limit, wherever the scratch directory lies.
+    const deep = await cluster.place.folder('deep'.repeat(20));
+    const page = await drill(archived, ['--scratch-dir', deep]);
+    expect(page.json).toMatchObject({ ok: false, targetReached: true });
+    expect(page.status).toBe(1);
+    expect(checkNamed(page, 'page_checksums')).toMatchObject({
       ok: false,
       detail: expect.stringMatching(new RegExp(`^1 of \\d+ pages are damaged: block 3 of ${path}$`)) as string,
     });
-    const programs = existsSync(join(cluster.postgres.bin, 'pg_amcheck'));
-    if (!programs) expect(checkNamed(result, 'pg_amcheck')).toMatchObject({ ok: true, detail: /^not to be had: / });
-    expect(result.left).toEqual([]);
+    if (!existsSync(join(cluster.postgres.bin, 'pg_amcheck'))) {
+      const detail = expect.stringMatching(/^not to be had: /) as string;
+      expect(checkNamed(page, 'pg_amcheck')).toMatchObject({ ok: true, detail });
+    }
+    expect(await readdir(deep)).toEqual([]);
+
+    await overwrite(segmentPath(repository, segment), -20);
+    const wal = await drill(archived);
+    expect(wal.json).toMatchObject({ ok: false, backup: id, targetReached: false, rtoSeconds: null, rpoSeconds: null });
+    expect(wal.json.checks.map(({ name, ok }) => [name, ok])).toEqual([
+      ['restore', true],
+      ['recovery', false],
+    ]);
+    expect(checkNamed(wal, 'recovery')?.detail).toContain(segment);
+    expect(wal.left).toEqual([]);
+
+    await overwrite(join(repository, 'backup', id, 'part-2.tar.zst'), 100);
+    const file = await drill(archived);
+    expect(file.json).toMatchObject({ ok: false, targetReached: false, restoreSeconds: null });
+    expect(file.json.checks.map(({ name, ok }) => [name, ok])).toEqual([['restore', false]]);
+    expect(file.stderr).not.toContain('is incomplete');
+    expect(file.left).toEqual([]);
+    const { lastDrill, lastProven } = await json<ListJson>(archived, 'list');
+    expect(lastDrill).toMatchObject({ ok: false, failed: ['restore'] });
+    expect(lastProven).toBeNull();
   });
 });
+
+/** Damages a file at this place; below 0 it counts from its end. */
+async function overwrite(path: string, position: number): Promise<void> {
+  const { size, mode } = await stat(path);
+  await chmod(path, mode | 0o200);
+  const file = await open(path, 'r+');
+  await file.write(Buffer.from('rotten'), 0, 6, position < 0 ? size + position : position);
+  await file.close();
+}
 
 interface RunningDrill {
   /** Of the command, which leads a group. */
