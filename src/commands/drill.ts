@@ -55,7 +55,7 @@ interface Held {
 }
 
 async function hold(context: CommandContext, options: DrillOptions, held: Held): Promise<Findings> {
-  const { signal, log, environment } = context;
+  const { signal, log, clock, environment } = context;
   const { host, plan, found } = held;
   const programs = await findPostgresPrograms({
     major: plan.backup.summary.server.major,
@@ -77,6 +77,7 @@ async function hold(context: CommandContext, options: DrillOptions, held: Held):
     account: owner.account,
     environment: await serverEnvironment(environment, owner),
     keep: options.keepDirectory,
+    clock,
     pid: host.pid,
   });
   if (options.keepDirectory) log.info(`the scratch directory ${scratch.path} is kept`);

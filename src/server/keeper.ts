@@ -122,7 +122,7 @@ export class Keeper {
 
   /** Ends the server at once if it runs, and removes the directory unless it is kept. Resolves when that is done. */
   async end(options: { keep: boolean }): Promise<void> {
-    if (options.keep) this.#say('keep');
+    if (options.keep && this.#status === undefined) this.#say('keep');
     this.#child.stdin?.end();
     await this.#gone;
   }

@@ -42,11 +42,19 @@ export async function clearLeftScratch(
     const found = await lstat(scratch).catch(() => undefined);
     if (found?.isDirectory() !== true || found.uid !== (account?.uid ?? uid)) continue;
     if (!(await isLeft(scratch))) continue;
-    await endServer(scratch, { clock, signal });
-    await removeAs(account, scratch);
+    await clearScratch(scratch, { account, clock, signal });
     cleared.push(scratch);
   }
   return cleared;
+}
+
+/** Ends the server that runs in a scratch directory, then removes it. One that is gone already is fine. */
+export async function clearScratch(
+  scratch: string,
+  { account, clock, signal }: { account: Account | undefined; clock: Clock; signal: AbortSignal },
+): Promise<void> {
+  await endServer(scratch, { clock, signal });
+  await removeAs(account, scratch);
 }
 
 async function isLeft(scratch: string): Promise<boolean> {
@@ -81,11 +89,7 @@ async function removeAs(account: Account | undefined, scratch: string): Promise<
     child.once('error', () => resolve());
     child.once('exit', () => resolve());
   });
-  await removeEmpty(scratch);
-}
-
-/** The account may empty a directory that it cannot remove. */
-export async function removeEmpty(scratch: string): Promise<void> {
+  // The account may empty a directory that it cannot remove.
   await rmdir(scratch).catch(() => undefined);
 }
 

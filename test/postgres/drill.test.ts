@@ -133,6 +133,8 @@ describe('a drill of a cluster in Debian’s layout, with a subscription, a tabl
       }
       expect((await stat(scratch)).mode & 0o777).toBe(0o700);
       expect(await readFile(join(scratch, 'server.log'), 'utf8')).toContain('database system is shut down');
+      // Nobody looks after it any more, and yet no later drill may take it for one that was left.
+      expect(existsSync(join(scratch, 'processes'))).toBe(false);
       await rm(scratch, { recursive: true });
       expect((await walhold(cluster, config, ['list'])).stdout).toContain('recovery was last proven at');
     },
@@ -187,6 +189,18 @@ describe('a drill of a cluster in Debian’s layout, with a subscription, a tabl
   test('that is told to stop ends its server and removes its files before it ends', async () => {
     const running = await runningDrill(archived);
     signalAll([-running.pid], 'SIGTERM');
+    expect(await running.ended).toBe(1);
+    expect(isAlive(running.server)).toBe(false);
+    expect(await readdir(running.parent)).toEqual([]);
+  });
+
+  test('whose keeper is killed cleans up by itself', async () => {
+    const running = await runningDrill(archived);
+    const [, keeper = 0] = running.keepers;
+    signalAll([keeper], 'SIGKILL');
+    await waitFor(() => !isAlive(keeper), { what: 'the keeper to be gone' });
+    expect(isAlive(running.server)).toBe(true);
+    signalAll([-running.pid], 'SIGINT');
     expect(await running.ended).toBe(1);
     expect(isAlive(running.server)).toBe(false);
     expect(await readdir(running.parent)).toEqual([]);
@@ -274,6 +288,7 @@ interface RunningDrill {
   pid: number;
   /** The private server, which takes queries by now. */
   server: number;
+  /** The program itself, then what would end the server after its death. */
   keepers: number[];
   parent: string;
   /** The exit status. */

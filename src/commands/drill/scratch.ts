@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, chown, mkdir, mkdtemp, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
 import { ioError, WalholdError } from '../../base/errors.ts';
 import type { Account } from '../../server/keeper.ts';
 import { Keeper } from '../../server/keeper.ts';
-import { noteProcesses, PROCESSES, removeEmpty, SCRATCH_PREFIX } from '../../server/left-scratch.ts';
+import { clearScratch, noteProcesses, PROCESSES, SCRATCH_PREFIX } from '../../server/left-scratch.ts';
 
 export interface ScratchInput {
   /** Absolute. */
@@ -13,6 +14,7 @@ export interface ScratchInput {
   account: Account | undefined;
   environment: Readonly<Record<string, string | undefined>>;
   keep: boolean;
+  clock: Clock;
   /** Of this process. */
   pid: number;
 }
@@ -72,10 +74,12 @@ export class Scratch implements AsyncDisposable {
 
   /** Ends the server if it still runs, and removes the directory unless it is kept. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { keep } = this.#input;
+    const { keep, account, clock } = this.#input;
     await this.keeper.end({ keep });
     if (keep) await unlink(join(this.path, PROCESSES)).catch(() => undefined);
-    else await removeEmpty(this.path);
+    // Somebody may have killed the keeper. What told the drill to stop shall not stop this.
+    else if (existsSync(this.path))
+      await clearScratch(this.path, { account, clock, signal: new AbortController().signal });
   }
 }
 

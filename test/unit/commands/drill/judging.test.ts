@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { judgeAnswers } from '../../../../src/commands/drill/check-sql.ts';
 import { describeDrill, drillJson } from '../../../../src/commands/drill/drill-report.ts';
 import type { Findings } from '../../../../src/commands/drill/rehearse.ts';
+import { serverAccount } from '../../../../src/commands/drill/server-account.ts';
 import { judgeRecovery } from '../../../../src/commands/drill/target-reached.ts';
 import { describeProof, type DrillSummaryJson } from '../../../../src/commands/drills-json.ts';
 import { lsn } from '../../../../src/postgres/lsn.ts';
@@ -60,6 +61,17 @@ describe('a recovery', () => {
     expect(judgeRecovery({ ...target, log: '' })).toMatchObject({ ok: false });
     // What a client or a command logs is no line of the server's own.
     expect(judgeRecovery({ ...target, log: log.replace('] LOG: ', '] DETAIL: ') })).toMatchObject({ ok: false });
+  });
+});
+
+describe('the account of a private server', () => {
+  const recorded = { user: 'db owner', group: 'dba', uid: 4711, gid: 4711 };
+
+  it('is whoever runs this, where that is not root; the superuser may have several names', () => {
+    const { account, superusers } = serverAccount(4711, recorded);
+    expect(account).toBeUndefined();
+    expect(superusers.slice(0, 2)).toEqual(['postgres', 'db owner']);
+    expect(serverAccount(0, { ...recorded, user: 'nobody' }).account).toMatchObject({ uid: 65534 });
   });
 });
 
