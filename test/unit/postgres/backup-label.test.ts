@@ -1,5 +1,12 @@
 import { describe, expect, it, test } from 'vitest';
-import { isIncrementalLabel, parseBackupHistory, parseBackupLabel } from '../../../src/postgres/backup-label.ts';
+import {
+  incrementalLabel,
+  isIncrementalLabel,
+  parseBackupHistory,
+  parseBackupLabel,
+} from '../../../src/postgres/backup-label.ts';
+import { timelineId } from '../../../src/postgres/timeline.ts';
+import { lsn } from '../../../src/postgres/lsn.ts';
 import { ALL_MAJORS, fixture } from '../../support/postgres-fixture.ts';
 
 describe.each(ALL_MAJORS)('labels of a real PostgreSQL %i', (major) => {
@@ -90,4 +97,21 @@ describe('a label', () => {
   it('is no history file', () => {
     expect(() => parseBackupHistory(GOOD)).toThrow('backup history file has no line STOP WAL LOCATION');
   });
+});
+
+test('the label of an incremental backup is the server’s with two lines more, which name where its parent began', () => {
+  const text = [
+    'START WAL LOCATION: 0/3000028 (file 000000020000000000000003)',
+    'CHECKPOINT LOCATION: 0/3000060',
+    'BACKUP METHOD: streamed',
+    'BACKUP FROM: primary',
+    'START TIME: 2026-11-22 17:45:00 UTC',
+    'LABEL: nightly',
+    'START TIMELINE: 2',
+    '',
+  ].join('\n');
+  const parent = { lsn: lsn(0x1_0200_0028n), timeline: timelineId(1) };
+  const label = incrementalLabel(Buffer.from(text), parent).toString();
+  expect(label).toBe(`${text}INCREMENTAL FROM LSN: 1/2000028\nINCREMENTAL FROM TLI: 1\n`);
+  expect(parseBackupLabel(label).incrementalFrom).toEqual(parent);
 });
