@@ -220,8 +220,9 @@ class ExpiryRun {
       const names: Doomed[] = [];
       const claim = this.#claimOf(log.prefix);
       const presumed = log.lastStoredAt + (this.#repository.lock?.periodMs ?? 0);
+      const isWhole = !wal.hasAny(log.timeline, log.first, log.last);
       for (const { key, segno, bytes, until } of log.objects()) {
-        if (wal.has(log.timeline, segno)) continue;
+        if (!isWhole && wal.has(log.timeline, segno)) continue;
         names.push({ key, bytes, until: claim > this.#now ? claim : until, presumed });
       }
       await this.#removal.removeAll(log.prefix, names, (one, outcome) => this.#tell(one, outcome));

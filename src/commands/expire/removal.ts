@@ -49,11 +49,17 @@ export class Removal {
    * store keeps without a lock, and where one is there afterwards.
    */
   async removeAll(prefix: string, names: readonly Doomed[], told: ToldOf): Promise<void> {
-    if (names.length === 0) return;
     const { remover, signal, jobs } = this.#options;
-    const versions = remover === undefined ? undefined : await this.#versionsOf(prefix, names);
+    const open: Doomed[] = [];
+    for (const one of names) {
+      const outcome = this.#judge(one);
+      if (outcome === undefined) open.push(one);
+      else told(one, outcome);
+    }
+    if (open.length === 0) return;
+    const versions = remover === undefined ? undefined : await this.#versionsOf(prefix, open);
     const gone = new Set<string>();
-    await mapParallel(names, jobs, (one) =>
+    await mapParallel(open, jobs, (one) =>
       this.#places.run(async () => {
         signal.throwIfAborted();
         const outcome = await this.#remove(one, versions?.get(one.key));
@@ -62,6 +68,14 @@ export class Removal {
       }),
     );
     if (remover !== undefined && gone.size > 0) await this.#prove(prefix, gone);
+  }
+
+  /** What is known without asking. Of millions of objects most are: they take no promise each. */
+  #judge({ until, presumed }: Doomed): Removed | undefined {
+    const { remover, now } = this.#options;
+    if (until !== undefined && until > now) return { kind: 'locked', until };
+    if (remover === undefined && (until !== undefined || presumed <= now)) return { kind: 'removed', versions: 1 };
+    return undefined;
   }
 
   async #remove(one: Doomed, versions: readonly Version[] | undefined): Promise<Removed> {

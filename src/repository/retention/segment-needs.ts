@@ -37,6 +37,11 @@ export class SegmentNeeds {
     return this.runsOf(timeline).some((run) => run.first <= first && last <= run.last);
   }
 
+  /** Whether anything between these two does. */
+  hasAny(timeline: TimelineId, first: bigint, last: bigint): boolean {
+    return this.runsOf(timeline).some((run) => run.first <= last && first <= run.last);
+  }
+
   runsOf(timeline: TimelineId): SegmentRuns {
     return this.#runs.get(timeline) ?? [];
   }
