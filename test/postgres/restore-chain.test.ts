@@ -1,0 +1,145 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { findPostgres } from '../../scripts/find-postgres.ts';
+import { archivedCluster, backUp, emptyCluster, walholdOk } from '../support/archived-cluster.ts';
+import { archiveEverything } from '../support/archiving.ts';
+import { recordOf } from '../support/backup-folder.ts';
+import type { Cluster } from '../support/cluster.ts';
+import { fingerprint, type TableFingerprint } from '../support/fingerprint.ts';
+import { checkAllPages } from '../support/page-check.ts';
+import { createTablespace } from '../support/tablespace.ts';
+
+const { hasClients } = await findPostgres();
+
+/** What lies at the end of a backup. */
+interface Moment {
+  id: string;
+  lsn: string;
+  content: Record<string, TableFingerprint>;
+}
+
+test.runIf(hasClients)(
+  'every backup of a chain comes back, sound in all its pages, and recovers to any moment',
+  async () => {
+    await using archived = await archivedCluster();
+    const { cluster, config } = archived;
+    await cluster.start();
+    const folder = await createTablespace(cluster, 'fast');
+    for (const sql of FIRST) await cluster.query(sql);
+    const moments: Moment[] = [await takeMoment(cluster, config)];
+    for (const statements of [SECOND, THIRD]) {
+      for (const sql of statements) await cluster.query(sql);
+      moments.push(await takeMoment(cluster, config, ['--type', 'incremental']));
+    }
+    for (const sql of LAST) await cluster.query(sql);
+    await archiveEverything(cluster);
+    const final = await recoverable(cluster);
+    for (const { id } of moments.slice(1)) expect(namesOf(await recordOf(archived, id))).toContain('INCREMENTAL.');
+
+    for (const { id, lsn, content } of moments) {
+      await using copy = await emptyCluster(cluster, 'copy');
+      const space = ['-T', `${folder}=${join(copy.place.path, 'space')}`];
+      const to = ['--target-lsn', lsn, '--target-action', 'promote', '--target-timeline', '1'];
+      await walholdOk(cluster, config, ['restore', '-D', copy.dataDir, '--backup', id, ...to, ...space]);
+      await requireSound(copy);
+      await copy.start();
+      await copy.waitUntilPromoted();
+      expect(await fingerprint(copy), id).toEqual(content);
+      await requireConsistent(copy);
+    }
+
+    await using newest = await emptyCluster(cluster, 'newest');
+    await walholdOk(cluster, config, [
+      'restore',
+      '-D',
+      newest.dataDir,
+      '-T',
+      `${folder}=${join(newest.place.path, 'space')}`,
+    ]);
+    expect(await readFile(join(newest.dataDir, 'backup_label'), 'utf8')).not.toMatch(/INCREMENTAL/);
+    await newest.start();
+    await newest.waitUntilPromoted();
+    expect(await fingerprint(newest)).toEqual(final);
+    await requireConsistent(newest);
+  },
+);
+
+const FIRST = [
+  'create extension pg_visibility',
+  'create extension amcheck',
+  'create table kept as select i, repeat(md5(i::text), 4) as t from generate_series(1, 20000) i',
+  'create index on kept (i)',
+  'create table cut as select i, md5(i::text) as t from generate_series(1, 20000) i',
+  'create table dropped as select i from generate_series(1, 5000) i',
+  'create table remade as select i from generate_series(1, 5000) i',
+  'create table away tablespace fast as select i from generate_series(1, 5000) i',
+  'create unlogged table unlogged as select i from generate_series(1, 5000) i',
+  'vacuum (freeze, analyze)',
+];
+const SECOND = [
+  'update kept set t = reverse(t) where i % 997 = 0',
+  'delete from cut where i > 3000',
+  'vacuum cut',
+  'drop table dropped',
+  'truncate remade',
+  'insert into remade select generate_series(1, 100)',
+  'create table fresh as select i from generate_series(1, 3000) i',
+  'insert into away select generate_series(1, 300)',
+];
+const THIRD = [
+  'insert into cut select i, md5(i::text) from generate_series(20001, 29000) i',
+  'delete from kept where i % 1999 = 0',
+  'vacuum kept',
+  'vacuum full fresh',
+  'alter table away set tablespace pg_default',
+  'create database another template template1',
+];
+const LAST = ['insert into kept select i, md5(i::text) from generate_series(30001, 30500) i', 'vacuum kept'];
+
+async function takeMoment(cluster: Cluster, config: string, flags: readonly string[] = []): Promise<Moment> {
+  const id = await backUp(cluster, config, flags);
+  const [row] = await cluster.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  const content = await recoverable(cluster);
+  await cluster.query("select pg_logical_emit_message(false, 'walhold', 'so that the target is passed')");
+  await archiveEverything(cluster);
+  return { id, lsn: row?.lsn ?? '', content };
+}
+
+/** What lies in unlogged tables is lost in every recovery. */
+async function recoverable(cluster: Cluster): Promise<Record<string, TableFingerprint>> {
+  return { ...(await fingerprint(cluster)), 'public.unlogged': { rows: 0, digest: '0' } };
+}
+
+/** Nothing has been replayed yet: every page has its checksum, and the files are those of the manifest. */
+async function requireSound(copy: Cluster): Promise<void> {
+  const verify = [join(copy.postgres.bin, 'pg_verifybackup'), '-n', '-i', 'tablespace_map', copy.dataDir];
+  expect((await copy.runOk(verify)).stdout).toContain('backup successfully verified');
+  const { pages, bad } = await checkAllPages(copy);
+  expect(pages).toBeGreaterThan(500);
+  expect(bad).toEqual([]);
+}
+
+/** Tables, indexes and visibility maps agree. */
+async function requireConsistent(copy: Cluster): Promise<void> {
+  const check = [
+    join(copy.postgres.bin, 'pg_amcheck'),
+    '--heapallindexed',
+    '-h',
+    copy.socketDir,
+    '-U',
+    'postgres',
+    'postgres',
+  ];
+  const { status, stdout, stderr } = await copy.run(check);
+  expect([status, stdout, stderr]).toEqual([0, '', '']);
+  const wrong = await copy.query(
+    `select c.oid::regclass from pg_class c where relkind in ('r', 't', 'm') and relpersistence = 'p'
+      and (exists (select from pg_check_visible(c.oid)) or exists (select from pg_check_frozen(c.oid)))`,
+  );
+  expect(wrong).toEqual([]);
+}
+
+function namesOf({ parts }: Awaited<ReturnType<typeof recordOf>>): string {
+  return JSON.stringify(parts);
+}
