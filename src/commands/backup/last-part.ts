@@ -37,7 +37,7 @@ export async function readControlMember(dataDirectory: string, clock: Clock, sig
 
 /**
  * The part that makes the rest a backup: what the stop gave, and `pg_control` as its last member. Of an incremental backup the
- * label names its parent's start, so that no server starts from it alone.
+ * label names its parent's start, by which servers from 17 on refuse to start from it alone.
  */
 export async function storeLastPart(
   run: BackupRun,
