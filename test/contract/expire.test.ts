@@ -301,6 +301,21 @@ describe.each(servers)('expire on $name', ({ start }) => {
     admin.destroy();
   });
 
+  it('skips what is locked and hidden by a marker, with its date', async () => {
+    await using server = await start();
+    await fill(server, LOCKED);
+    const admin = adminClient(server);
+    await admin.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: `main/${keyOf(13)}` }));
+    for (const dry of [['--dry-run'], []]) {
+      const done = await expireIn(server, ...LOCKED, ...dry);
+      expect(done).toMatchObject({ exit: 0, removed: [] });
+      expect(done.stderr).not.toContain('error:');
+    }
+    const stays = await expireIn(server, ...LOCKED);
+    expect(stays.skipped.map(({ object }) => object)).toContain(keyOf(13));
+    admin.destroy();
+  });
+
   it('skips what is locked, with its date', async () => {
     await using server = await start();
     await fill(server, LOCKED);

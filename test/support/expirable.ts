@@ -1,8 +1,10 @@
+import type { Lsn } from '../../src/postgres/lsn.ts';
 import type { BackupRecord } from '../../src/repository/backup-record.ts';
 import { parseBackupId, type BackupId } from '../../src/repository/layout.ts';
 import { putSegments } from './made-segments.ts';
 import type { FileRepository } from './file-repository.ts';
-import { inSegment, putBackup } from './stored-backup.ts';
+import { labelText } from './made-chain.ts';
+import { inSegment, putBackup, type Contents } from './stored-backup.ts';
 
 /** Backups of long ago: two full ones with a chain on the first, one that is kept for ever, and the newest. Each a month later. */
 export const OLD = '20260101T000000Z-full';
@@ -34,9 +36,10 @@ export async function putExpirable(repository: FileRepository): Promise<void> {
   await putSegments(repository, FIRST_SEGMENT, LAST_SEGMENT);
   for (const [id, segno] of Object.entries(STARTS)) {
     const stoppedAt = `${id.slice(0, 4)}-${id.slice(4, 6)}-${id.slice(6, 8)}T00:01:00Z`;
+    const startLsn = inSegment(segno);
     await putBackup(
       repository,
-      { id, startLsn: inSegment(segno), stopLsn: inSegment(segno + 1, 400), stoppedAt },
+      { id, startLsn, stopLsn: inSegment(segno + 1, 400), stoppedAt, parts: filesOf(id, startLsn) },
       (record): BackupRecord => ({
         ...record,
         ...(PARENTS[id] === undefined ? {} : { type: 'incremental', parent: parseBackupId(PARENTS[id]) as BackupId }),
@@ -44,4 +47,14 @@ export async function putExpirable(repository: FileRepository): Promise<void> {
       }),
     );
   }
+}
+
+/** Of an incremental one the label must name its parent's start. */
+function filesOf(id: string, startLsn: Lsn): Contents[] {
+  const parent = PARENTS[id];
+  const from = parent === undefined ? undefined : { id: parent as BackupId, startLsn: inSegment(STARTS[parent] ?? 0) };
+  return [
+    { 'base/1/1259': 'a table' },
+    { backup_label: labelText(startLsn, from), 'global/pg_control': 'x'.repeat(8192) },
+  ];
 }

@@ -125,7 +125,8 @@ class ExpiryRun {
     const known = Math.max(claim, ...told);
     if (commit === undefined || commit.protection !== undefined || known > this.#now) return known;
     const { signal } = this.#options;
-    const protection = await store.locks?.look(commit.key, { signal }).catch((error: unknown) => {
+    const which = commit.version === undefined ? { signal } : { signal, version: commit.version };
+    const protection = await store.locks?.look(commit.key, which).catch((error: unknown) => {
       if (error instanceof WalholdError && ['denied', 'unsupported'].includes(error.code)) return undefined;
       throw error;
     });

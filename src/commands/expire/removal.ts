@@ -80,7 +80,8 @@ export class Removal {
 
   async #remove(one: Doomed, versions: readonly Version[] | undefined): Promise<Removed> {
     const { remover, now } = this.#options;
-    const until = one.until ?? (one.presumed > now ? await this.#lookAhead(one) : 0);
+    const oldest = versions?.find(({ kind }) => kind === 'version')?.version;
+    const until = one.until ?? (one.presumed > now ? await this.#lookAhead(one, oldest) : 0);
     if (until > now) return { kind: 'locked', until };
     if (remover === undefined) return { kind: 'removed', versions: 1 };
     // The newest first: were the oldest gone, somebody else's would be believed in its place.
@@ -106,9 +107,16 @@ export class Removal {
     }
   }
 
-  async #lookAhead({ key, presumed }: Doomed): Promise<End> {
+  /** `version`: the one that is ours; somebody else's marker may hide it. */
+  async #lookAhead({ key, presumed }: Doomed, version: string | undefined): Promise<End> {
     if (this.#options.remover === undefined && (this.#looks += 1) > MOST_LOOKS) return presumed;
-    return await this.#look(key, undefined);
+    try {
+      return await this.#look(key, version);
+    } catch (error) {
+      // Hidden, where versions are not listed: its age has to tell.
+      if (version === undefined && hasCode(error, 'damaged')) return presumed;
+      throw error;
+    }
   }
 
   /** 0: not locked, as far as these credentials may know. */
