@@ -9,7 +9,6 @@ import type { HookContext } from '../commands/hook-context.ts';
 import { splitArguments } from '../config/arguments.ts';
 import { loadConfig } from '../config/load.ts';
 import { callers } from './callers.ts';
-import { keepCompiledCode } from './compiled-code.ts';
 import { endAs, type Ending } from './exit.ts';
 import { stopSignal } from './stop-signals.ts';
 import { unforeseenHint } from './unforeseen.ts';
@@ -53,9 +52,7 @@ export async function runHook(hook: Hook): Promise<never> {
       startWorker: async (dataDirectory) => (await import('./start-worker.ts')).startWorker(dataDirectory),
       by: `walhold ${VERSION} on ${hostname()}`,
     };
-    const ending = await hook.run(split.rest, context);
-    keepCompiledCode();
-    endAs(ending);
+    endAs(await hook.run(split.rest, context));
   } catch (error) {
     endAs(report(error, log));
   }

@@ -10,7 +10,6 @@ import { threadFile } from '../commands/thread-file.ts';
 import { work } from '../commands/work.ts';
 import { SERVICE_DIRECTORY } from '../spool/service.ts';
 import { rotatingWriter } from '../worker/rotating-log.ts';
-import { makeCompiledCode } from './compiled-code.ts';
 import { endAs } from './exit.ts';
 import { isAlive } from './is-alive.ts';
 import { WORKER_LOG } from './start-worker.ts';
@@ -20,7 +19,6 @@ const [dataDirectory = ''] = process.argv.slice(2);
 const write = rotatingWriter(join(dataDirectory, SERVICE_DIRECTORY, WORKER_LOG));
 const log = textLog('walhold-worker', 'info', (line) => write(`${new Date().toISOString()} [${process.pid}] ${line}`));
 
-makeCompiledCode(dataDirectory);
 await work({
   dataDirectory,
   pid: process.pid,

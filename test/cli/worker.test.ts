@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { chmod, mkdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { VERSION } from '../../src/base/version.ts';
 import { SYSTEM_ID } from '../support/file-repository.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
 import { hangs, drops } from '../support/fake-s3-faults.ts';
@@ -105,24 +104,6 @@ describe('a worker', () => {
       expect.arrayContaining(['MALLOC_ARENA_MAX=2', 'MALLOC_MMAP_THRESHOLD_=262144', 'MALLOC_TRIM_THRESHOLD_=131072']),
     );
     expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')).toContain('--expose-gc');
-  });
-
-  it('has calls keep what they have compiled, where nobody else may write, and drops what other versions kept', async () => {
-    const old = join(spool(), 'compiled-0.0.0');
-    await mkdir(old, { recursive: true, mode: 0o700 });
-    await startServing();
-    expect(existsSync(old)).toBe(false);
-    const compiled = join(spool(), `compiled-${VERSION}`);
-    expect(readdirSync(compiled)).toEqual([]);
-    const direct = ['--push-ahead', '0'];
-    await chmod(compiled, 0o770);
-    expect(await push(4, direct)).toMatchObject({ status: 0, stderr: '' });
-    expect(readdirSync(compiled)).toEqual([]);
-    await chmod(compiled, 0o700);
-    expect(await push(4, direct)).toMatchObject({ status: 0, stderr: '' });
-    const [kept = ''] = readdirSync(compiled);
-    expect(readdirSync(join(compiled, kept)).length).toBeGreaterThan(3);
-    expect(await push(4, direct)).toMatchObject({ status: 0, stderr: '' });
   });
 
   it('is waited for by a call that comes before its answer', async () => {

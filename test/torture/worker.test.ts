@@ -119,8 +119,7 @@ async function expectTidy({ cluster, repository }: Archived): Promise<void> {
   await cluster.stop();
   await waitFor(() => workersOf(cluster.dataDir).length === 0, { what: 'the workers to end with their server' });
   const spool = await readdir(join(cluster.dataDir, 'pg_wal/pgsql_tmp.walhold'));
-  const notes =
-    /^(known-|confirmed|own-wal|push-outage-|push-error|fetch-|request-|unserved|worker\.log|compiled-|\.tmp-)/;
+  const notes = /^(known-|confirmed|own-wal|push-outage-|push-error|fetch-|request-|unserved|worker\.log|\.tmp-)/;
   expect(spool.filter((name) => !notes.test(name))).toEqual([]);
   const wal = await readdir(join(repository, 'wal'), { recursive: true });
   expect(wal.filter((name) => name.includes('.tmp-'))).toEqual([]);

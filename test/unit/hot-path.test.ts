@@ -15,20 +15,10 @@ describe('what PostgreSQL calls', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each(['push', 'fetch'])('loads no package that its %s does not need before its first line runs', (name) => {
-    const inputs = [`${name}.js`, outputOf(`src/cli/${name}-hook.ts`), outputOf(`src/commands/${name}.ts`)].flatMap(
-      inputsAtStart,
-    );
+    const inputs = [`${name}.js`, outputOf(`src/commands/${name}.ts`)].flatMap(inputsAtStart);
     expect(packagesAmong(inputs)).toEqual([]);
-    expect(inputs).toContain(`src/cli/${name}-hook.ts`);
+    expect(inputs).toContain(`src/cli/${name}.ts`);
     expect(inputs).toContain(`src/commands/${name}.ts`);
-  });
-
-  it.each(['push', 'fetch'])('loads next to nothing before %s knows where compiled code is kept', (name) => {
-    const inputs = inputsAtStart(`${name}.js`);
-    expect(inputs).toContain('src/cli/compiled-code.ts');
-    expect(inputs.filter((input) => /^src\/(commands|config|repository|store|stream|server)\//.test(input))).toEqual(
-      [],
-    );
   });
 
   it.each([
