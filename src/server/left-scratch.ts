@@ -1,5 +1,6 @@
 /** Scratch directories whose drill died together with its keeper, as when a machine goes down: found, and cleared by the next. */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { lchown, lstat, readdir, readFile, readlink, realpath, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
@@ -12,6 +13,7 @@ export const SCRATCH_PREFIX = 'walhold-drill-';
 export const PROCESSES = 'processes';
 const NAME = /^walhold-drill-[A-Za-z0-9]{6}$/;
 const MOST_WAIT_MS = 30_000;
+const MOST_WRITING_MS = 5000;
 const LOOK_EVERY_MS = 100;
 
 /** Writes down who looks after a scratch directory. */
@@ -48,13 +50,21 @@ export async function clearLeftScratch(
   return cleared;
 }
 
-/** Ends the server that runs in a scratch directory, then removes it. One that is gone already is fine. */
+/**
+ * Ends the server that runs in a scratch directory, then removes it; again, while a last process of it still writes there, for some
+ * seconds. One that is gone already is fine.
+ */
 export async function clearScratch(
   scratch: string,
   { account, clock, signal }: { account: Account | undefined; clock: Clock; signal: AbortSignal },
 ): Promise<void> {
   await endServer(scratch, { clock, signal });
-  await removeAs(account, scratch);
+  const until = clock.now() + MOST_WRITING_MS;
+  for (;;) {
+    await removeAs(account, scratch);
+    if (!existsSync(scratch) || clock.now() >= until) return;
+    await clock.sleep(LOOK_EVERY_MS, signal);
+  }
 }
 
 async function isLeft(scratch: string): Promise<boolean> {
