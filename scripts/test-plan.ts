@@ -27,7 +27,7 @@ const PROJECT_LIMITS: Readonly<Record<string, number>> = {
   contract: 8 * MINUTE,
   cli: 15 * MINUTE,
   postgres: 40 * MINUTE,
-  torture: 10 * MINUTE,
+  torture: 15 * MINUTE,
 };
 
 /** The full sizes may take this many times as long. */

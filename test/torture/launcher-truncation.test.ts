@@ -53,7 +53,7 @@ function cutsOf(whole: string, from = 0): number[] {
   const cuts: number[] = [];
   let at = 0;
   for (const line of whole.split(/(?<=\n)/)) {
-    const alike = /^ *(?:# |key="\$key)/.test(line);
+    const alike = /^(?: *# | {2}key="|\t\$\{| {2}"\t)/.test(line);
     const isCut = (place: number): boolean => !alike || place < 3 || place > line.length - 3 || place % SAMPLE === 0;
     for (let place = 0; place < line.length; place += 1) if (at + place >= from && isCut(place)) cuts.push(at + place);
     at += line.length;
