@@ -1,10 +1,9 @@
-import { hasCode, WalholdError } from '../base/errors.ts';
-import { readAll } from '../store/read-all.ts';
+import { hasCode } from '../base/errors.ts';
 import type { CallOptions } from '../store/store.ts';
-import { readAuthentic } from './authentic.ts';
 import { DRILL_RECORD_MAX_BYTES, formatDrillRecord, parseDrillRecord, type DrillRecord } from './drill-record.ts';
 import { DRILL_PREFIX, drillKey, isDrillKey } from './layout.ts';
 import type { Repository, RepositoryFailure } from './repository.ts';
+import { readTimedRecord, storeTimedRecord, type RecordKind } from './timed-record.ts';
 
 /** What drills have shown, over all repositories. */
 export interface KnownDrills {
@@ -15,12 +14,17 @@ export interface KnownDrills {
   failures: readonly RepositoryFailure[];
 }
 
-/** Sooner or later there is one a second. */
-const MOST_NAMES = 60;
 /** Looking for a drill that went well ends here: what is older proves little. */
 const MOST_READ = 20;
 /** Names ahead of the clock by more than this are not believed. */
 const MOST_SKEW_MS = 300_000;
+
+const DRILL_RECORD: RecordKind<DrillRecord> = {
+  keyOf: drillKey,
+  maxBytes: DRILL_RECORD_MAX_BYTES,
+  format: formatDrillRecord,
+  parse: parseDrillRecord,
+};
 
 /** A few reads in each repository; records that cannot be trusted are passed over. */
 export async function readKnownDrills(
@@ -62,19 +66,12 @@ async function newestDrills(
 
 /** `undefined` for what cannot be trusted, too. */
 async function readDrill(
-  { store, url }: Repository,
+  repository: Repository,
   key: string,
-  { systemId, signal }: CallOptions & { systemId: bigint },
+  options: CallOptions & { systemId: bigint },
 ): Promise<DrillRecord | undefined> {
-  const object = `${url}/${key}`;
   try {
-    return await readAuthentic(store, key, { signal, maxBytes: DRILL_RECORD_MAX_BYTES }, ({ bytes }) => {
-      const record = parseDrillRecord(bytes, object);
-      if (record.systemId === systemId && drillKey(record.at) === key) return record;
-      throw new WalholdError('damaged', `could not trust ${object}`, {
-        detail: 'it speaks of another cluster or time',
-      });
-    });
+    return await readTimedRecord(repository, key, DRILL_RECORD, options);
   } catch (error) {
     if (hasCode(error, 'damaged', 'bad-format')) return undefined;
     throw error;
@@ -83,18 +80,9 @@ async function readDrill(
 
 /** Stores a record under the name of its time, or of the next second that is free. Resolves to its key. */
 export async function storeDrill(
-  { store, url }: Repository,
+  repository: Repository,
   record: DrillRecord,
   { signal }: CallOptions,
 ): Promise<string> {
-  for (let tries = 0; tries < MOST_NAMES; tries += 1) {
-    const at = new Date(record.at.getTime() + tries * 1000);
-    const key = drillKey(at);
-    const bytes = formatDrillRecord({ ...record, at });
-    if ((await store.create(key, { kind: 'buffer', bytes }, { signal })) === 'created') return key;
-    // Perhaps it was our own, and the answer was lost.
-    const found = await readAll(store, key, { signal, maxBytes: bytes.length + 1 }).catch(() => undefined);
-    if (found?.bytes.equals(bytes) === true) return key;
-  }
-  throw new WalholdError('conflict', `could not store ${drillKey(record.at)} in ${url}: the names are taken`);
+  return await storeTimedRecord(repository, record, DRILL_RECORD, { signal });
 }

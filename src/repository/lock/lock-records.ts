@@ -1,9 +1,8 @@
-import { hasCode, WalholdError } from '../../base/errors.ts';
-import { readAll } from '../../store/read-all.ts';
+import { hasCode } from '../../base/errors.ts';
 import type { CallOptions } from '../../store/store.ts';
-import { readAuthentic } from '../authentic.ts';
 import { isLockRecordKey, LOCK_PREFIX, lockRecordKey } from '../layout.ts';
 import type { Repository } from '../repository.ts';
+import { readTimedRecord, storeTimedRecord, type RecordKind } from '../timed-record.ts';
 import { formatLockRecord, LOCK_RECORD_MAX_BYTES, parseLockRecord, type LockRecord } from './lock-record.ts';
 
 export interface FoundRecord {
@@ -22,8 +21,13 @@ export interface FoundRecords {
 const MOST_SKEW_MS = 300_000;
 /** An attacker can write many; they only cost the time to ask again. */
 const MOST_BAD = 5;
-/** Sooner or later there is one a second. */
-const MOST_NAMES = 60;
+
+const LOCK_RECORD: RecordKind<LockRecord> = {
+  keyOf: lockRecordKey,
+  maxBytes: LOCK_RECORD_MAX_BYTES,
+  format: formatLockRecord,
+  parse: parseLockRecord,
+};
 
 /** Finds the newest record of this cluster not older than `maxAgeMs` before `now` (both by the store's clock). */
 export async function newestRecord(
@@ -44,7 +48,7 @@ export async function newestRecord(
       continue;
     }
     try {
-      const found = await readRecord(repository, key, { signal, systemId });
+      const found = await readTimedRecord(repository, key, LOCK_RECORD, { signal, systemId });
       if (found !== undefined) return { newest: { key, record: found }, bad };
     } catch (error) {
       if (!hasCode(error, 'damaged', 'bad-format')) throw error;
@@ -54,35 +58,12 @@ export async function newestRecord(
   return { newest: undefined, bad };
 }
 
-async function readRecord(
-  { store, url }: Repository,
-  key: string,
-  { systemId, signal }: CallOptions & { systemId: bigint },
-): Promise<LockRecord | undefined> {
-  const object = `${url}/${key}`;
-  return await readAuthentic(store, key, { signal, maxBytes: LOCK_RECORD_MAX_BYTES }, ({ bytes }) => {
-    const record = parseLockRecord(bytes, object);
-    if (record.systemId === systemId && lockRecordKey(record.at) === key) return record;
-    throw new WalholdError('damaged', `could not trust ${object}`, { detail: 'it speaks of another cluster or time' });
-  });
-}
-
 /** Stores a record under the name of its time, or of the next second that is free. Resolves to its key. */
 export async function storeRecord(
-  { store, url }: Repository,
+  repository: Repository,
   record: LockRecord,
   { signal }: CallOptions,
 ): Promise<string> {
-  for (let tries = 0; tries < MOST_NAMES; tries += 1) {
-    const at = new Date(record.at.getTime() + tries * 1000);
-    const key = lockRecordKey(at);
-    const bytes = formatLockRecord({ ...record, at });
-    if ((await store.create(key, { kind: 'buffer', bytes }, { signal })) === 'created') return key;
-    // Perhaps it was our own, and the answer was lost.
-    const found = await readAll(store, key, { signal, maxBytes: bytes.length + 1 }).catch(() => undefined);
-    if (found?.bytes.equals(bytes) === true) return key;
-  }
-  throw new WalholdError('conflict', `could not store ${lockRecordKey(record.at)} in ${url}: the names are taken`, {
-    hint: 'Run it again; two runs at the same time do no harm.',
-  });
+  const hint = 'Run it again; two runs at the same time do no harm.';
+  return await storeTimedRecord(repository, record, LOCK_RECORD, { signal, hint });
 }

@@ -1,9 +1,9 @@
 import { hasCode, WalholdError } from '../../base/errors.ts';
 import { readAll } from '../../store/read-all.ts';
 import type { CallOptions, ObjectInfo } from '../../store/store.ts';
-import { readAuthentic } from '../authentic.ts';
 import { EXPIRED_PREFIX, expiredKey, isExpiredKey, type BackupId } from '../layout.ts';
 import type { Repository } from '../repository.ts';
+import { MOST_NAMES, readTimedRecord, type RecordKind } from '../timed-record.ts';
 import {
   EXPIRED_MAX_BYTES,
   formatExpiredRecord,
@@ -22,9 +22,15 @@ export interface FoundExpired {
 /** An attacker can write many; they only cost that runs which were broken off are finished later. */
 const MOST_BAD = 5;
 const MOST_READ = 50;
-const MOST_NAMES = 60;
 /** Sorts behind every record. */
 const BEHIND_ALL: string = `${EXPIRED_PREFIX}~`;
+
+const EXPIRED_RECORD: RecordKind<ExpiredRecord> = {
+  keyOf: expiredKey,
+  maxBytes: EXPIRED_MAX_BYTES,
+  format: formatExpiredRecord,
+  parse: parseExpiredRecord,
+};
 
 /** The newest record of this cluster, and the backups that it and those not older than `since` (ms) name. */
 export async function readExpired(
@@ -66,19 +72,12 @@ export async function expiredIn(
 
 /** `undefined`: gone, or nothing to trust. */
 async function readRecord(
-  { store, url }: Repository,
+  repository: Repository,
   key: string,
-  { systemId, signal }: CallOptions & { systemId: bigint },
+  options: CallOptions & { systemId: bigint },
 ): Promise<ExpiredRecord | undefined> {
-  const object = `${url}/${key}`;
   try {
-    return await readAuthentic(store, key, { signal, maxBytes: EXPIRED_MAX_BYTES }, ({ bytes }) => {
-      const record = parseExpiredRecord(bytes, object);
-      if (record.systemId === systemId && expiredKey(record.at) === key) return record;
-      throw new WalholdError('damaged', `could not trust ${object}`, {
-        detail: 'it speaks of another cluster or time',
-      });
-    });
+    return await readTimedRecord(repository, key, EXPIRED_RECORD, options);
   } catch (error) {
     if (hasCode(error, 'damaged', 'bad-format')) return undefined;
     throw error;
