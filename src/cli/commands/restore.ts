@@ -1,9 +1,8 @@
 import { Option } from 'commander';
 import type { RestoreWords } from '../../commands/restore/restore-options.ts';
-import { loadConfig } from '../../config/load.ts';
-import { hostZone } from '../../postgres/target-time.ts';
 import { isAlive } from '../is-alive.ts';
 import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
+import { optionSources, withTargetOptions } from '../recovery-options.ts';
 
 interface RestoreFlags extends CommonOptions, Omit<RestoreWords, 'useRepo'> {
   progress?: boolean;
@@ -13,16 +12,8 @@ export function addRestoreCommand({ program, run, settings }: Companion): void {
   const command = program
     .command('restore')
     .description('bring a backup back into an empty directory, ready to be recovered to a target');
-  withCommonOptions(command, 'reads')
-    .option('-D, --pgdata <DIR>', 'new or empty directory (default: PGDATA)')
-    .option('--backup <ID>', 'this backup, or latest (default: the one that fits the target)')
-    .option('--target-time <TIME>', 'recover to this time; without a zone it is local time')
-    .option('--target-lsn <LSN>', 'recover to this position in the WAL')
-    .option('--target-xid <XID>', 'recover to the end of this transaction')
-    .option('--target-name <NAME>', 'recover to this restore point')
-    .option('--target-immediate', 'recover only until the backup is consistent')
-    .option('--target-exclusive', 'stop right before the target')
-    .option('--target-timeline <N>', 'follow this timeline, current or latest (default: the newest that holds WAL)')
+  withCommonOptions(command, 'reads').option('-D, --pgdata <DIR>', 'new or empty directory (default: PGDATA)');
+  withTargetOptions(command)
     .option('--target-action <ACTION>', 'pause, promote or shutdown at the target (default: pause)')
     .option('-T, --tablespace-mapping <OLD=NEW>', 'put the tablespace at OLD into NEW; may be repeated', collect)
     .option('--standby', 'make a standby, which goes on following')
@@ -39,17 +30,7 @@ export function addRestoreCommand({ program, run, settings }: Companion): void {
       await run(flags, async (context) => {
         const { parseRestoreOptions } = await import('../../commands/restore/restore-options.ts');
         const { restore } = await import('../../commands/restore.ts');
-        const { environment, workingDirectory } = context;
-        const options = parseRestoreOptions(flags, {
-          environment,
-          workingDirectory,
-          zone: hostZone,
-          configFile: loadConfig(settings).configFile,
-          progress:
-            flags.progress === true
-              ? { write: (text) => void process.stderr.write(text), isTerminal: process.stderr.isTTY }
-              : undefined,
-        });
+        const options = parseRestoreOptions(flags, optionSources(context, settings, flags.progress === true));
         return await restore(context, options, { uid: process.getuid?.() ?? 0, isAlive });
       });
     });
