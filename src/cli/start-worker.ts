@@ -11,9 +11,11 @@ export const WORKER_LOG = 'worker.log';
 /**
  * Where the postmaster is process 1, whatever outlives its caller becomes its child, and any status but 0 or 1 of it makes the server
  * take itself for damaged. So the worker runs below a shell that always ends with 0. The names stay out of the shell's command line:
- * whoever ends the worker by its name shall not meet the shell. What the shell itself has to say of a signal is nobody's concern.
+ * whoever ends the worker by its name shall not meet the shell. What the shell itself has to say of a signal is nobody's concern
+ * (in parentheses, since dash says it while its own stderr is the command's).
  */
-const LINE = 'trap : HUP INT QUIT TERM; { "$_NODE" $_FLAGS "$_WORKER" "$_DATA" 2>&3 3>&-; } 3>&2 2>/dev/null; exit 0';
+const LINE =
+  'trap : HUP INT QUIT TERM; exec 3>&2 2>/dev/null; (exec "$_NODE" $_FLAGS "$_WORKER" "$_DATA" 2>&3 3>&-); exit 0';
 
 /**
  * The worker gives back what it does not need (see `release-memory.ts`), at once, not when some other thread comes to it. Hardly anything

@@ -12,7 +12,7 @@ import { FetchAnswers } from '../spool/fetch-answers.ts';
 import { clearOutage } from '../spool/fetch-outage.ts';
 import { clearError } from '../spool/last-error.ts';
 import type { ServiceRequest } from '../spool/requests.ts';
-import { announceService, endService, listedHistories, SERVICE_DIRECTORY } from '../spool/service.ts';
+import { announceService, listedHistories, SERVICE_DIRECTORY } from '../spool/service.ts';
 import { openSpool } from '../spool/spool.ts';
 import type { RoleState } from '../spool/worker-state.ts';
 import { FetchAhead } from '../worker/fetch-ahead.ts';
@@ -99,7 +99,6 @@ export class FetchService implements RunningService {
       await this.#ahead.run(signal);
     } finally {
       stopped.abort();
-      await endService(join(this.#cluster.dataDirectory, SERVICE_DIRECTORY), this.role, { answers: answers.path });
       pool.rest();
     }
   }

@@ -10,7 +10,7 @@ import { DEFAULT_SEGMENT_BYTES } from '../postgres/wal-name.ts';
 import { readyNames } from '../server/archive-status.ts';
 import { clearError } from '../spool/last-error.ts';
 import { PushAnswers } from '../spool/push-answers.ts';
-import { announceService, endService, SERVICE_DIRECTORY } from '../spool/service.ts';
+import { announceService, SERVICE_DIRECTORY } from '../spool/service.ts';
 import { openSpool } from '../spool/spool.ts';
 import type { RoleState } from '../spool/worker-state.ts';
 import type { PreparedWal } from '../repository/wal-object.ts';
@@ -91,7 +91,6 @@ export class PushService implements RunningService {
 
   async run(signal: AbortSignal): Promise<void> {
     const { dataDirectory } = this.#cluster;
-    const service = join(dataDirectory, SERVICE_DIRECTORY);
     const stopped = new AbortController();
     const watcher = watch(join(dataDirectory, 'pg_wal', 'archive_status'), { signal: stopped.signal }, () =>
       this.#ahead.nudge(),
@@ -104,7 +103,6 @@ export class PushService implements RunningService {
     } finally {
       stopped.abort();
       await minding;
-      await endService(service, this.role, { answers: this.#answers.path });
       this.#pool.rest();
       await this.#repositories.close();
     }

@@ -44,7 +44,7 @@ export interface RunningService {
   readonly settings: ServedSettings;
   /** Where its answers lie: another worker's there mean that this one is not wanted. */
   readonly answers: string;
-  /** Serves until the signal aborts, then takes everything back. Throws when answers cannot be given. */
+  /** Serves until the signal aborts. Throws when answers cannot be given. */
   run(signal: AbortSignal): Promise<void>;
   /** A call of the same settings did its work itself. */
   called(request: ServiceRequest): void;

@@ -8,13 +8,15 @@ import { join } from 'node:path';
 import { reasonOf, WalholdError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { readControlFile, readPostmasterLines } from '../server/data-directory.ts';
+import { clearAnswers } from '../spool/answers.ts';
 import { STORE_VARIABLES } from '../spool/call-key.ts';
 import { noteUnserved, takeRequest, type ServiceRequest } from '../spool/requests.ts';
-import { isUnchanged, readService, SERVICE_DIRECTORY, type Role } from '../spool/service.ts';
+import { endService, isUnchanged, readService, SERVICE_DIRECTORY, type Role } from '../spool/service.ts';
 import { openSpool } from '../spool/spool.ts';
 import { clearWorkerState, noteWorkerState } from '../spool/worker-state.ts';
 import { takeCluster } from '../worker/mutex.ts';
 import { FetchService } from './fetch-service.ts';
+import { spoolPathOf } from './local-cluster.ts';
 import { PushService } from './push-service.ts';
 import { servedSettings } from './served-settings.ts';
 import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
@@ -58,11 +60,15 @@ class Serving {
   readonly #stop = new AbortController();
   readonly #services = new Map<Role, { service: RunningService; running: Promise<void> }>();
   #wake: (() => void) | undefined;
+  /** Something happened since the last look began. */
+  #isNudged = false;
   #noted = '';
   /** For how many looks in a row all services have rested. */
   #restingLooks = 0;
   /** Why it ends. */
   #over: string | undefined;
+  /** Nobody serves this server any more, and somebody may be removing the data directory: nothing is touched there. */
+  #isAbandoned = false;
 
   constructor(cluster: WorkedCluster, context: WorkContext) {
     this.#cluster = cluster;
@@ -74,29 +80,47 @@ class Serving {
   async run(): Promise<void> {
     const { clock, log, signal } = this.#context;
     const stopped = new AbortController();
-    const watcher = watch(this.#directory, { signal: stopped.signal }, (_, name) => {
-      if (name?.startsWith('request-') === true) this.#wake?.();
-    });
-    watcher.on('error', () => undefined);
+    // What tells of a call, of the end of recovery and of the server's.
+    const watched = [this.#directory, this.#cluster.dataDirectory].map((path) =>
+      watch(path, { signal: stopped.signal }, (_, name) => {
+        if (name !== null && /^request-|^postmaster\.pid$|\.signal$/.test(name)) this.#nudge();
+      }),
+    );
+    // They are looked at every second anyway.
+    for (const watcher of watched) watcher.on('error', () => undefined);
     try {
       while (this.#over === undefined && !signal.aborted) {
+        this.#isNudged = false;
         await this.#look();
         if (this.#over !== undefined) break;
         const { promise: woken, resolve } = Promise.withResolvers<void>();
         this.#wake = resolve;
+        if (this.#isNudged) continue;
         await Promise.race([woken, clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)]);
       }
-      log.info(`ending: ${this.#over ?? 'told to stop'}`);
+      if (!this.#isAbandoned) log.info(`ending: ${this.#over ?? 'told to stop'}`);
     } finally {
       stopped.abort();
       this.#stop.abort(new WalholdError('interrupted', 'the worker ends'));
       for (const { running } of this.#services.values()) await running;
-      await clearWorkerState(await this.#spool());
+      if (!this.#isAbandoned) await this.#withdraw();
     }
   }
 
+  #nudge(): void {
+    this.#isNudged = true;
+    this.#wake?.();
+  }
+
+  async #withdraw(): Promise<void> {
+    for (const { service } of this.#services.values()) await endService(this.#directory, service.role, service);
+    await clearWorkerState(await this.#spool());
+  }
+
   async #look(): Promise<void> {
-    this.#over ??= await this.#clusterIsOver();
+    const ended = await this.#clusterIsOver();
+    if (ended !== undefined) this.#isAbandoned = true;
+    this.#over ??= ended;
     if (this.#over !== undefined) return;
     const spool = await this.#spool();
     for (const role of ROLES) {
@@ -169,6 +193,9 @@ class Serving {
   async #begin(request: ServiceRequest, settings: ServedSettings): Promise<void> {
     const { log, clock } = this.#context;
     const { role } = request;
+    const { dataDirectory } = this.#cluster;
+    const inUse = [...this.#services.values()].map(({ service }) => service.answers);
+    await clearAnswers(spoolPathOf(dataDirectory, settings.config), dataDirectory, inUse);
     const starting =
       role === 'push'
         ? PushService.start(this.#cluster, settings, this.#context)
@@ -185,7 +212,7 @@ class Serving {
       logFailure(log, error);
       await noteTrouble();
       this.#over = 'it cannot serve';
-      this.#wake?.();
+      this.#nudge();
     });
     this.#services.set(role, { service, running });
   }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { chmod, mkdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SYSTEM_ID } from '../support/file-repository.ts';
@@ -73,9 +73,20 @@ async function startServing(words: readonly string[] = []): Promise<void> {
   await waitFor(() => existsSync(join(spool(), 'push')), { what: 'the worker to serve', deadlineMs: 15_000 });
 }
 
-async function ended(): Promise<void> {
+async function gone(): Promise<void> {
   await waitFor(() => workers().length === 0, { what: 'the worker to end', deadlineMs: 10_000 });
+}
+
+async function ended(): Promise<void> {
+  await gone();
   expect(existsSync(join(spool(), 'push'))).toBe(false);
+}
+
+/** Every file in the spool, with what is in it. */
+async function spoolFiles(): Promise<Record<string, string>> {
+  const entries = await readdir(spool(), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Object.fromEntries(await Promise.all(files.map(async (path) => [path, await readFile(path, 'latin1')])));
 }
 
 describe('a worker', () => {
@@ -180,7 +191,7 @@ describe('a worker', () => {
 describe('a worker ends', () => {
   beforeEach(async () => await startServing());
 
-  const CASES: [string, () => Promise<void>][] = [
+  const ABANDONED: [string, () => Promise<void>][] = [
     ['with its server', async () => await unlink(join(cluster.path, 'postmaster.pid'))],
     ['when another run of it began', async () => await cluster.pretendToRun(process.pid, 1_700_000_001)],
     ['when its server died without a word', async () => await cluster.pretendToRun(4_194_304)],
@@ -188,6 +199,31 @@ describe('a worker ends', () => {
       'when another cluster lies there',
       async () => void (await cluster.put('global/pg_control', controlFile(SYSTEM_ID + 1n, 1024 * 1024))),
     ],
+  ];
+  it.each(ABANDONED)(
+    '%s, and touches nothing there any more, since somebody may be removing it',
+    async (_, happens) => {
+      await ready(5);
+      await waitFor(() => answers().length === 1, { what: 'the answer' });
+      const before = await spoolFiles();
+      await happens();
+      await gone();
+      expect(await spoolFiles()).toEqual(before);
+    },
+  );
+
+  it('and the next one clears away what it left', async () => {
+    const [left = ''] = readdirSync(spool()).filter((name) => name.startsWith('push-'));
+    await rename(join(spool(), left), join(spool(), left.replace('push', 'fetch')));
+    await cluster.pretendToRun(process.pid, 1_700_000_001);
+    await gone();
+    await startServing();
+    const folders = (): string[] => readdirSync(spool()).filter((name) => /^(push|fetch)-/.test(name));
+    await waitFor(() => folders().every((name) => name.startsWith('push-')), { what: 'the old ones to go' });
+    expect(folders()).toHaveLength(1);
+  });
+
+  const CASES: [string, () => Promise<void>][] = [
     [
       'when a call comes with other settings',
       async () => {
