@@ -17,6 +17,8 @@ export const HOLD_PREFIX: string = `${LOCK_PREFIX}hold/`;
 export const EXPIRED_PREFIX = 'expired/';
 /** What drills have proven. */
 export const DRILL_PREFIX = 'drill/';
+/** Which logs were seen to be stored in whole. */
+export const SEAL_PREFIX = 'seal/';
 
 const ZST = '.zst';
 const DIGEST_HEX = 16;
@@ -127,6 +129,15 @@ export function drillKey(at: Date): string {
 
 export function isDrillKey(key: string): boolean {
   return /^drill\/\d{8}T\d{6}Z\.json$/.test(key);
+}
+
+/** What a run saw to be stored in whole; see `seal-record.ts`. Sorts by time. */
+export function sealKey(at: Date): string {
+  return `${SEAL_PREFIX}${stampOf(at)}.json`;
+}
+
+export function isSealKey(key: string): boolean {
+  return /^seal\/\d{8}T\d{6}Z\.json$/.test(key);
 }
 
 export function backupPrefix(id: BackupId): string {
