@@ -1,4 +1,4 @@
-import { lstat, type BigIntStats } from 'node:fs';
+import { lstat, opendir, type BigIntStats } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abortable } from './abortable.ts';
@@ -9,6 +9,8 @@ import type { ListEntry, ListOptions } from './store.ts';
 
 /** How many files are looked at at once: the thread pool is small, but a network mount answers many. */
 const BATCH = 64;
+/** As many as come from a directory at a time where one is looked for. */
+const FIRST_NAMES = 4;
 
 /** `now` (ms) decides which retention has run out. */
 export interface FileListOptions extends ListOptions {
@@ -47,19 +49,22 @@ async function* walk(
   );
   for (let at = 0; at < names.length;) {
     const name = names[at] as Name;
+    if (name.kind === 'directory' && options.delimited !== true) {
+      yield* walk(root, name.key, prefix, options);
+      at += 1;
+      continue;
+    }
+    const run = names.slice(at, endOfRun(names, at, Math.min(BATCH, options.limit ?? BATCH)));
+    at += run.length;
     if (name.kind === 'object') {
-      const end = endOfRun(names, at, Math.min(BATCH, options.limit ?? BATCH));
-      const run = names.slice(at, end);
       const found = await abortable(options.signal, lookAt(root, run));
       for (const [index, stats] of found.entries()) {
         if (stats?.isFile() !== true) continue;
         yield { kind: 'object', ...objectInfo((run[index] as Name).key, stats, options.now) };
       }
-      at = end;
     } else {
-      if (options.delimited !== true) yield* walk(root, name.key, prefix, options);
-      else if (await holdsObject(root, name.key, options.signal)) yield { kind: 'directory', prefix: name.key };
-      at += 1;
+      const held = await Promise.all(run.map(({ key }) => holdsObject(root, key, options.signal)));
+      for (const [index, { key }] of run.entries()) if (held[index] === true) yield { kind: 'directory', prefix: key };
     }
   }
 }
@@ -73,7 +78,7 @@ function mayFollow(name: Name, { after, delimited }: ListOptions): boolean {
 
 function endOfRun(names: readonly Name[], from: number, most: number): number {
   let end = from;
-  while (end < names.length && end - from < most && names[end]?.kind === 'object') end += 1;
+  while (end < names.length && end - from < most && names[end]?.kind === names[from]?.kind) end += 1;
   return end;
 }
 
@@ -117,8 +122,43 @@ function lookAt(root: string, names: readonly Name[]): Promise<(BigIntStats | un
 
 /** A crash between making a directory and linking into it leaves an empty one, which must not pass for evidence of WAL. */
 async function holdsObject(root: string, directory: string, signal: AbortSignal): Promise<boolean> {
-  const names = await readNames(root, directory, signal);
-  if (names.some((name) => name.kind === 'object')) return true;
-  for (const name of names) if (await holdsObject(root, name.key, signal)) return true;
+  const below: string[] = [];
+  try {
+    if (await abortable(signal, hasFile(`${root}/${directory}`, below))) return true;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    if (!saysAbsent(error)) throw fileStoreError(`could not list ${join(root, directory)}`, error);
+    await abortable(signal, requireRoot(root));
+    return false;
+  }
+  for (const name of below) if (await holdsObject(root, `${directory}${name}/`, signal)) return true;
   return false;
+}
+
+/** Reads no further than to the first file: a log has hundreds, and a year thousands of logs. Names of directories go to `below`. */
+function hasFile(path: string, below: string[]): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    opendir(path, { bufferSize: FIRST_NAMES }, (error, directory) => {
+      if (error !== null) {
+        reject(error);
+        return;
+      }
+      const end = (found: boolean, failure: Error | null): void =>
+        directory.close((closing) => {
+          const broken = failure ?? closing ?? null;
+          if (broken === null) resolve(found);
+          else reject(broken);
+        });
+      const next = (): void =>
+        directory.read((failure, entry) => {
+          if (failure !== null || entry === null) end(false, failure);
+          else if (isKeyPart(entry.name) && entry.isFile()) end(true, null);
+          else {
+            if (isKeyPart(entry.name) && entry.isDirectory()) below.push(entry.name);
+            next();
+          }
+        });
+      next();
+    });
+  });
 }
