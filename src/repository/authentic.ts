@@ -16,6 +16,8 @@ export interface WhichVersion {
 }
 
 export interface AuthenticSearch<T> extends CallOptions {
+  /** The oldest version, where a listing has shown it: then the store need not be asked which it is. */
+  oldest?: string | undefined;
   /** Whether a later version is worth reading, by what listings say of it. */
   fits?: (info: ObjectInfo) => boolean;
   /** Whether what was read is authentic, where `read` answers instead of throwing `damaged`. */
@@ -33,8 +35,11 @@ export async function oldestAuthentic<T>(
   search: AuthenticSearch<T>,
   read: (which: WhichVersion) => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const { signal, fits, accepts } = search;
-  const oldest = await attempt(() => read({}), accepts);
+  const { signal, fits, accepts, oldest: known } = search;
+  const listed = known === undefined ? undefined : await attempt(() => read({ version: known }), accepts);
+  // Removed since: whatever is there now.
+  const isGone = listed === undefined || ('value' in listed && listed.value === undefined);
+  const oldest = isGone ? await attempt(() => read({}), accepts) : listed;
   if (oldest.authentic || store.candidates === undefined) return outcomeOf(oldest);
   const [first, ...later] = await store.candidates(key, { signal });
   for (const info of later) {

@@ -6,6 +6,7 @@ import { mapParallel } from '../base/parallel.ts';
 import { hasCode } from '../base/errors.ts';
 import type { CallOptions } from '../store/store.ts';
 import { readAuthentic } from './authentic.ts';
+import { listCommits, type Commits } from './backup-commits.ts';
 import { parseBackupRecord, RECORD_MAX_BYTES } from './backup-record-parse.ts';
 import type { BackupRecord } from './backup-record.ts';
 import { BACKUP_PREFIX, commitKey, parseBackupId, type BackupId } from './layout.ts';
@@ -38,7 +39,8 @@ export async function readBackups(
 ): Promise<BackupList> {
   const { holders, listed, failures } = await listBackupIds(repositories, options);
   if (listed === 0) throw worstOf(failures);
-  const found = await mapParallel([...holders], options.jobs, ([id, where]) => lookAt(id, where, options));
+  const commits = await listCommits(repositories, holders, options);
+  const found = await mapParallel([...holders], options.jobs, ([id, where]) => lookAt(id, where, commits, options));
   return {
     backups: found.flatMap((one) => (one.kind === 'backup' ? [one.backup] : [])),
     unfinished: found.flatMap((one) => (one.kind === 'unfinished' ? [one.id] : [])),
@@ -64,11 +66,11 @@ export async function readBackup(
 export async function readRecord(
   { store, url }: Repository,
   id: BackupId,
-  { signal, systemId }: CallOptions & { systemId?: bigint | undefined },
+  { signal, systemId, oldest }: CallOptions & { systemId?: bigint | undefined; oldest?: string | undefined },
 ): Promise<BackupRecord | undefined> {
   const key = commitKey(id);
   const accepts = ({ server }: BackupRecord): boolean => systemId === undefined || server.systemId === systemId;
-  return await readAuthentic(store, key, { signal, accepts, maxBytes: RECORD_MAX_BYTES }, ({ bytes }) =>
+  return await readAuthentic(store, key, { signal, oldest, accepts, maxBytes: RECORD_MAX_BYTES }, ({ bytes }) =>
     parseBackupRecord(bytes, id, `${url}/${key}`),
   );
 }
@@ -109,6 +111,7 @@ type Found =
 async function lookAt(
   id: BackupId,
   where: readonly Repository[],
+  commits: Commits,
   options: CallOptions & { systemId?: bigint | undefined },
 ): Promise<Found> {
   let summary: BackupSummary | undefined;
@@ -117,7 +120,8 @@ async function lookAt(
   for (const repository of where) {
     try {
       if (summary === undefined) {
-        const record = await readRecord(repository, id, options);
+        const oldest = commits.get(repository)?.get(commitKey(id));
+        const record = await readRecord(repository, id, { ...options, oldest });
         if (record === undefined) continue;
         const { parts: _, ...rest } = record;
         summary = rest;
