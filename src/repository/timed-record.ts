@@ -1,5 +1,5 @@
 /** Records that runs leave under the name of the second in which they were made: created once, and believed under that name alone. */
-import { WalholdError } from '../base/errors.ts';
+import { hasCode, WalholdError } from '../base/errors.ts';
 import { readAll } from '../store/read-all.ts';
 import type { CallOptions } from '../store/store.ts';
 import { readAuthentic } from './authentic.ts';
@@ -21,6 +21,47 @@ export interface RecordKind<T extends TimedRecord> {
 
 /** Sooner or later there is one a second. */
 export const MOST_NAMES = 60;
+/** Clocks that are further apart than this are wrong. */
+const MOST_SKEW_MS = 300_000;
+/** An attacker can write many; they only cost what the record would spare. */
+const MOST_BAD = 5;
+
+export interface FoundTimed<T extends TimedRecord> {
+  /** The newest that can be trusted; `undefined`: none. */
+  newest: { key: string; record: T } | undefined;
+  /** Keys and reasons of newer ones that cannot, and of those that say they come from the future. */
+  bad: readonly { key: string; reason: string }[];
+}
+
+/** Finds the newest record of this cluster, of those that sort behind `after`. `now`: ms, by the store's clock. */
+export async function newestTimedRecord<T extends TimedRecord>(
+  repository: Pick<Repository, 'store' | 'url'>,
+  kind: RecordKind<T> & { prefix: string; isKey: (key: string) => boolean },
+  { systemId, now, after, signal }: CallOptions & { systemId: bigint; now: number; after?: string },
+): Promise<FoundTimed<T>> {
+  const keys: string[] = [];
+  const range = after === undefined ? {} : { after };
+  for await (const entry of repository.store.list(kind.prefix, { signal, delimited: true, ...range })) {
+    if (entry.kind === 'object' && kind.isKey(entry.key)) keys.push(entry.key);
+  }
+  const bad: { key: string; reason: string }[] = [];
+  const last = kind.keyOf(new Date(now + MOST_SKEW_MS));
+  for (const key of keys.toReversed()) {
+    if (bad.length >= MOST_BAD) break;
+    if (key > last) {
+      bad.push({ key, reason: 'it says that it comes from the future' });
+      continue;
+    }
+    try {
+      const record = await readTimedRecord(repository, key, kind, { signal, systemId });
+      if (record !== undefined) return { newest: { key, record }, bad };
+    } catch (error) {
+      if (!hasCode(error, 'damaged', 'bad-format')) throw error;
+      bad.push({ key, reason: error.detail ?? error.message });
+    }
+  }
+  return { newest: undefined, bad };
+}
 
 /** `undefined`: it is gone. Throws `bad-format` or `damaged` for what cannot be trusted: of another cluster or name, too. */
 export async function readTimedRecord<T extends TimedRecord>(
