@@ -14,14 +14,13 @@ import { extendLocks } from '../../src/repository/lock/extend-locks.ts';
 import { lockReport } from '../../src/repository/lock/lock-report.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { fileStore } from '../../src/store/file.ts';
-import type { ListEntry, Store } from '../../src/store/store.ts';
 import { ROOT } from '../build.ts';
 import { asAccount, serverUser } from '../server-user.ts';
+import { asOnS3, type Requests } from './as-on-s3.ts';
 import { sampleMemory } from './memory.ts';
 import { writeSection } from './results-file.ts';
 
 const DAY_MS = 86_400_000;
-const PAGE = 1000;
 const JOBS = 8;
 const RULE = { mode: 'governance', periodMs: 60 * DAY_MS, maxMs: 365 * DAY_MS } as const;
 
@@ -100,15 +99,10 @@ async function describe([first, extended, nothing, again]: Measured[]): Promise<
   ].join('\n');
 }
 
-interface Requests {
-  lists: number;
-  looks: number;
-}
-
 async function countOnS3(): Promise<{ status: Requests; extend: Requests }> {
   const signal = new AbortController().signal;
   const counted = async (work: (repository: Repository) => Promise<unknown>): Promise<Requests> => {
-    const requests: Requests = { lists: 0, looks: 0 };
+    const requests: Requests = { lists: 0, looks: 0, reads: 0 };
     const store = asOnS3(fileStore({ root: repository }), requests);
     const settings = { scheme: 's3', bucket: 'bucket', prefix: 'main' } as const;
     const retention = { windowMs: undefined, fullBackups: 2 };
@@ -119,34 +113,5 @@ async function countOnS3(): Promise<{ status: Requests; extend: Requests }> {
   return {
     status: await counted((one) => lockReport(one, RULE, options)),
     extend: await counted((one) => extendLocks(one, RULE, { ...options, by: 'bench', dryRun: true })),
-  };
-}
-
-/** The same names, in listings that say nothing of locks, counted. */
-function asOnS3(store: Store, requests: Requests): Store {
-  const { locks } = store;
-  if (locks === undefined) throw new Error('files have locks');
-  return {
-    ...store,
-    async *list(prefix, options): AsyncGenerator<ListEntry> {
-      requests.lists += 1;
-      let entries = 0;
-      for await (const entry of store.list(prefix, options)) {
-        entries += 1;
-        if (entries > 1 && entries % PAGE === 1) requests.lists += 1;
-        if (entry.kind === 'directory') yield entry;
-        else {
-          const { protection: _, ...rest } = entry;
-          yield rest;
-        }
-      }
-    },
-    locks: {
-      ...locks,
-      async look(key, options) {
-        requests.looks += 1;
-        return (await store.stat(key, options))?.protection;
-      },
-    },
   };
 }

@@ -1,15 +1,17 @@
 // Makes a directory that looks like the repository of a busy year: WAL in segments of 16 MB, a backup every hour, everything locked
 // on files (read-only, retained by its access time) as after a run of `lock extend`.
 //
-//   scripts/with-node scripts/bench/make-year.ts DIRECTORY --segments 2000000 --backups 8760 --period-days 60
+//   scripts/with-node scripts/bench/make-year.ts DIRECTORY --segments 2000000 --backups 8760 --period-days 60 [--links]
+//
+// With --links the segments of a log are links to one file, stored at one time: made in a fifth of the time.
 //
 // Names, records and dates are real; what WAL and parts contain is not, since nothing that is measured reads it. Prints JSON.
-import { closeSync, futimesSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, futimesSync, linkSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { lsn } from '../../src/postgres/lsn.ts';
 import { timelineId } from '../../src/postgres/timeline.ts';
-import { segmentName } from '../../src/postgres/wal-name.ts';
+import { segmentName, segmentsPerLog } from '../../src/postgres/wal-name.ts';
 import { formatBackupRecord } from '../../src/repository/backup-record-format.ts';
 import type { BackupRecord } from '../../src/repository/backup-record.ts';
 import { formatIdentity } from '../../src/repository/identity.ts';
@@ -28,6 +30,7 @@ const { values, positionals } = parseArgs({
     segments: { type: 'string', default: '2000000' },
     backups: { type: 'string', default: '8760' },
     'period-days': { type: 'string', default: '60' },
+    links: { type: 'boolean', default: false },
   },
 });
 const [root = ''] = positionals;
@@ -62,9 +65,16 @@ put(
   formatIdentity({ format: 1, systemId: SYSTEM_ID, createdAt: new Date(begun).toISOString(), by: 'make-year' }),
   begun,
 );
+const perLog = segmentsPerLog(SEGMENT_BYTES);
+let linked = '';
 for (let segno = 0; segno < segments; segno += 1) {
   const name = segmentName(timeline, BigInt(segno), SEGMENT_BYTES);
-  put(`${logPrefix(name)}${name}.zst`, SMALL, begun + (YEAR_MS * segno) / segments);
+  const key = `${logPrefix(name)}${name}.zst`;
+  if (values.links && segno % perLog !== 0) linkSync(linked, join(root, key));
+  else {
+    put(key, SMALL, begun + (YEAR_MS * segno) / segments);
+    linked = join(root, key);
+  }
 }
 const template = await templateOf();
 for (let n = 0; n < backups; n += 1) {

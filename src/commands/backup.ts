@@ -29,6 +29,7 @@ import { storeManifest } from './backup/store-manifest.ts';
 import { switchOnPrimary } from './backup/switch-on-primary.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
+import { sealStoredWal } from './seal-stored-wal.ts';
 
 export interface BackupOptions extends SourceOptions, Omit<LiveOptions, 'tries'> {
   type: BackupType;
@@ -65,6 +66,8 @@ export async function backup(context: CommandContext, options: BackupOptions): P
     await prepareRepositories(run);
     const id = await takeBackup(run, options);
     context.print(`${id}\n`);
+    const { systemId, segmentBytes } = source.control;
+    await sealStoredWal(context, repositories, { systemId, segmentBytes });
     return 'done';
   } finally {
     await closeRepositories(repositories);

@@ -17,6 +17,7 @@ import { readFirstEntry, readWholeRecord, type BackupSource } from './restore/ba
 import type { RestoreHost } from './restore/fill-target.ts';
 import { planLines, type RestorableBackup } from './restore/plan-report.ts';
 import { readPlan, type ReadPlan } from './restore/read-plan.ts';
+import { sealUse } from './seal-use.ts';
 import { withRepositories } from './with-repositories.ts';
 
 export interface DrillHost extends RestoreHost {
@@ -30,7 +31,12 @@ export async function drill(context: CommandContext, options: DrillOptions, host
     const { signal, config, log, clock, print } = context;
     await requireParent(options.scratchParent);
     const begun = clock.now();
-    const found = await readPlan(repositories, options.restore, { signal, jobs: config.jobs, log });
+    const found = await readPlan(repositories, options.restore, {
+      signal,
+      jobs: config.jobs,
+      log,
+      seals: sealUse(context),
+    });
     const { plan, inventory } = found;
     if (!plan.reachable) throw notReachable(plan, options.restore);
     for (const line of planLines(plan, options.restore, inventory)) log.info(line);

@@ -8,6 +8,7 @@ import { gapsOf, windowsOf, type RecoveryWindow } from '../repository/coverage.t
 import { backupLocks, readKnownLocks } from '../repository/lock/known-locks.ts';
 import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
 import { pathLegs } from '../repository/recovery-path.ts';
+import type { Repository } from '../repository/repository.ts';
 import { withoutExpired } from '../repository/retention/expired-gaps.ts';
 import { expiredIn } from '../repository/retention/expired-records.ts';
 import { storedSegmentTimes, type SegmentTimes } from '../repository/segment-times.ts';
@@ -16,6 +17,7 @@ import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { drillsJson, type DrillSummaryJson } from './drills-json.ts';
 import { describeList } from './list-text.ts';
 import { warnOfFailures } from './repository-failures.ts';
+import { sealUse } from './seal-use.ts';
 import { withRepositories } from './with-repositories.ts';
 
 /** The shape of `walhold list --json`. */
@@ -64,19 +66,28 @@ export interface GapJson {
 /** Prints the backups, the windows that one can recover to, and what is missing. A repository that does not answer is a fault. */
 export async function list(context: CommandContext, options: { json: boolean }): Promise<CommandOutcome> {
   return await withRepositories(context, async (repositories) => {
-    const { signal, config, log } = context;
-    const overview = await readOverview(repositories, { signal, jobs: config.jobs });
-    const lockedUntil = backupLocks(overview, await readKnownLocks(overview, context));
-    const result: ListJson = {
-      backups: overview.backups.map(({ summary }) => backupJson(summary, lockedUntil(summary.id))),
-      windows: await windowsJson(overview, { signal }),
-      gaps: await gapsJson(overview, { signal }),
-      ...(await drillsJson(overview, context)),
-    };
+    const { overview, result } = await readList(context, repositories);
     context.print(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describeList(result));
-    warnOfFailures(log, overview);
+    warnOfFailures(context.log, overview);
     return overview.failures.length + overview.damaged.length === 0 ? 'done' : 'fault';
   });
+}
+
+/** What is printed, and all that it was made of. */
+export async function readList(
+  context: Pick<CommandContext, 'signal' | 'config' | 'clock' | 'random' | 'log' | 'asOf'>,
+  repositories: readonly Repository[],
+): Promise<{ overview: Overview; result: ListJson }> {
+  const { signal, config } = context;
+  const overview = await readOverview(repositories, { signal, jobs: config.jobs, seals: sealUse(context) });
+  const lockedUntil = backupLocks(overview, await readKnownLocks(overview, context));
+  const result: ListJson = {
+    backups: overview.backups.map(({ summary }) => backupJson(summary, lockedUntil(summary.id))),
+    windows: await windowsJson(overview, { signal }),
+    gaps: await gapsJson(overview, { signal }),
+    ...(await drillsJson(overview, context)),
+  };
+  return { overview, result };
 }
 
 export function backupJson(summary: BackupSummary, lockedUntil: Date | undefined): BackupJson {

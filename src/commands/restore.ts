@@ -9,6 +9,7 @@ import { fillTarget, type RestoreHost } from './restore/fill-target.ts';
 import { nearestText, planJson, planLines, type RestorableBackup } from './restore/plan-report.ts';
 import { readPlan, type ReadPlan } from './restore/read-plan.ts';
 import type { RestoreOptions } from './restore/restore-options.ts';
+import { sealUse } from './seal-use.ts';
 import { withRepositories } from './with-repositories.ts';
 
 /** Restores, or only plans (`dryRun`). Throws where the target cannot be reached, before anything is written. */
@@ -19,7 +20,7 @@ export async function restore(
 ): Promise<CommandOutcome> {
   return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
     const { signal, config, log } = context;
-    const found = await readPlan(repositories, options, { signal, jobs: config.jobs, log });
+    const found = await readPlan(repositories, options, { signal, jobs: config.jobs, log, seals: sealUse(context) });
     const { plan } = found;
     if (options.json) context.print(`${JSON.stringify(planJson(plan, found.inventory), undefined, 2)}\n`);
     if (!plan.reachable) throw notReachable(plan, options);

@@ -19,6 +19,7 @@ import { backupJson, gapsJson, windowsJson } from './list.ts';
 import { readLocalLag, type LocalLag } from './local-lag.ts';
 import type { ServerOptions } from './local-server.ts';
 import { warnOfFailures } from './repository-failures.ts';
+import { sealUse } from './seal-use.ts';
 import type { ErrorJson, StatusJson } from './status-json.ts';
 import { metricsOf } from './status-metrics.ts';
 import { describeStatus } from './status-text.ts';
@@ -50,20 +51,22 @@ export async function status(context: CommandContext, options: StatusOptions): P
 }
 
 /** `undefined`: no repository could be read; it was said why. */
-async function overviewOf(
-  { signal, config, log }: CommandContext,
+export async function overviewOf(
+  context: CommandContext,
   repositories: readonly Repository[],
   local: LocalLag | undefined,
 ): Promise<Overview | undefined> {
+  const { signal, config, log } = context;
   try {
-    return await readOverview(repositories, { signal, jobs: config.jobs, systemId: local?.systemId });
+    const seals = sealUse(context);
+    return await readOverview(repositories, { signal, jobs: config.jobs, systemId: local?.systemId, seals });
   } catch (error) {
     log.error(`no repository could be read: ${problemOf(error, '').message}`);
     return undefined;
   }
 }
 
-async function statusOf(
+export async function statusOf(
   context: CommandContext,
   repositories: readonly Repository[],
   overview: Overview | undefined,
@@ -133,10 +136,9 @@ function lastStoredOf({ inventory }: Overview): StatusJson['lastStored'] {
   let last: { name: string; at: number } | undefined;
   for (const [timeline, { segments }] of inventory.timelines) {
     const segno = segments.runs.at(-1)?.last;
-    const stored = segno === undefined ? undefined : segments.get(segno);
-    if (stored === undefined || (last !== undefined && stored.storedAt.getTime() < last.at)) continue;
-    const name = segmentName(timeline, stored.segno, inventory.segmentBytes);
-    last = { name, at: stored.storedAt.getTime() };
+    const at = segno === undefined ? undefined : segments.get(segno)?.storedAt?.getTime();
+    if (segno === undefined || at === undefined || (last !== undefined && at < last.at)) continue;
+    last = { name: segmentName(timeline, segno, inventory.segmentBytes), at };
   }
   return last === undefined ? null : { name: last.name, at: new Date(last.at).toISOString() };
 }

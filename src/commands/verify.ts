@@ -23,11 +23,11 @@ export interface VerifyOptions {
 /** Names, then digests, then contents of every repository, one after the other. Problems are results, and a fault. */
 export async function verify(context: CommandContext, options: VerifyOptions): Promise<CommandOutcome> {
   const work = async (repositories: readonly Repository[]): Promise<CommandOutcome> => {
-    const { signal, config, log } = context;
+    const { signal, config, log, clock } = context;
     const result: VerifyJson = { ok: true, checked: { objects: 0, bytes: 0 }, problems: [] };
     for (const repository of repositories) {
       const report = new VerifyReport();
-      await verifyRepository(repository, { signal, jobs: config.jobs, slice: options.slice, report });
+      await verifyRepository(repository, { signal, clock, jobs: config.jobs, slice: options.slice, report });
       for (const warning of report.warnings) log.warning(`repository ${repository.number}: ${warning}`);
       // Where there is one repository only, its number would say nothing.
       const where = repositories.length === 1 ? '' : `repository ${repository.number} (${repository.url}): `;

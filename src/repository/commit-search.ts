@@ -32,9 +32,9 @@ export async function lastMoment(stretch: Stretch): Promise<Moment | undefined> 
   for (let segno = stretch.last; segno >= stretch.first; segno -= 1n) {
     const facts = await stretch.times.segment(segmentAt(stretch, segno));
     if (facts.lastCommit !== undefined) return { at: facts.lastCommit, segno, by: 'commit' };
-    if (facts.commits !== 0) return storedMoment(stretch, segno);
+    if (facts.commits !== 0) return await storedMoment(stretch, segno);
     walked += 1;
-    if (walked > LONGEST_WALK) return storedMoment(stretch, segno);
+    if (walked > LONGEST_WALK) return await storedMoment(stretch, segno);
   }
   return undefined;
 }
@@ -65,15 +65,16 @@ async function nextMoment(stretch: Stretch, from: bigint, to: bigint): Promise<M
   for (let segno = from; segno <= to; segno += 1n) {
     const facts = await stretch.times.segment(segmentAt(stretch, segno));
     if (facts.lastCommit !== undefined) return { at: facts.lastCommit, segno, by: 'commit' };
-    if (facts.commits !== 0 || segno - from >= LONGEST_WALK) return storedMoment(stretch, segno);
+    if (facts.commits !== 0 || segno - from >= LONGEST_WALK) return await storedMoment(stretch, segno);
   }
   return undefined;
 }
 
-function storedMoment(stretch: Stretch, segno: bigint): Moment {
-  const { timeline } = segmentAt(stretch, segno);
-  const stored = walOf(stretch.inventory, timeline).segments.get(segno);
-  return { at: microsFromMs(stored?.storedAt.getTime() ?? 0), segno, by: 'stored' };
+async function storedMoment(stretch: Stretch, segno: bigint): Promise<Moment> {
+  const segment = segmentAt(stretch, segno);
+  const known = walOf(stretch.inventory, segment.timeline).segments.get(segno)?.storedAt;
+  const storedAt = known ?? (await stretch.times.storedAt(segment));
+  return { at: microsFromMs(storedAt?.getTime() ?? 0), segno, by: 'stored' };
 }
 
 function segmentAt({ legs }: Stretch, segno: bigint): PathSegment {

@@ -6,6 +6,7 @@ import type { BackupPoint } from './coverage.ts';
 import { identify } from './identified.ts';
 import { readWalInventory, type ReadInventory } from './read-wal-inventory.ts';
 import type { Repository, RepositoryFailure } from './repository.ts';
+import type { SealUse } from './sealed-wal.ts';
 import { storedSegmentSize } from './stored-segment-size.ts';
 
 export interface Overview extends BackupList {
@@ -27,6 +28,8 @@ export async function readOverview(
     systemId?: bigint | undefined;
     /** The first segment number that is asked for; `undefined`: all WAL is listed. */
     walFrom?: (backups: readonly StoredBackup[]) => bigint | undefined;
+    /** See `read-wal-inventory.ts`. */
+    seals?: SealUse | undefined;
   },
 ): Promise<Overview> {
   const { systemId, known, failures } = await identify(repositories, options);
@@ -40,6 +43,7 @@ export async function readOverview(
           signal: options.signal,
           segmentBytes,
           systemId,
+          seals: options.seals,
           ...(from === undefined ? {} : { from }),
         });
   const failed = unique([...failures, ...backups.failures, ...(inventory?.failures ?? [])]);

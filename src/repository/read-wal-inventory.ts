@@ -1,16 +1,18 @@
 /**
  * Reads an inventory by bulk listings: one delimited listing of `wal/`, then one listing for each timeline and repository, and
- * the history files, which are small and few.
+ * the history files, which are small and few. With `seals` logs that are said to be whole are left out of the listings.
  */
 import { WalholdError } from '../base/errors.ts';
-import { formatTimeline, parseTimelineHex, type TimelineId } from '../postgres/timeline.ts';
-import { segmentName, segmentNumber } from '../postgres/wal-name.ts';
-import type { CallOptions, ObjectInfo } from '../store/store.ts';
-import { logPrefix, parseWalKey, timelinePrefix, WAL_PREFIX } from './layout.ts';
+import { parseTimelineHex, type TimelineId } from '../postgres/timeline.ts';
+import type { CallOptions } from '../store/store.ts';
+import { parseWalKey, WAL_PREFIX } from './layout.ts';
+import { listSegments } from './list-segments.ts';
 import { worstOf, type Repository, type RepositoryFailure } from './repository.ts';
+import { readSeal } from './seal-records.ts';
+import { listBySeal, type FalseSeal, type SealUse } from './sealed-wal.ts';
 import { readHistories, type DamagedHistory } from './stored-histories.ts';
-import { StoredSegments } from './stored-segments.ts';
-import type { StoredPartial, TimelineWal, WalInventory } from './wal-inventory.ts';
+import { uniteWal } from './unite-wal.ts';
+import type { TimelineWal, WalInventory } from './wal-inventory.ts';
 
 export interface InventoryOptions extends CallOptions {
   segmentBytes: number;
@@ -18,6 +20,8 @@ export interface InventoryOptions extends CallOptions {
   systemId: bigint;
   /** Segments below this one, on any timeline, are not listed. */
   from?: bigint;
+  /** `undefined`: everything is listed. Else what holes and ends are judged by is the same, in far fewer requests. */
+  seals?: SealUse | undefined;
 }
 
 export interface ReadInventory extends WalInventory {
@@ -27,6 +31,10 @@ export interface ReadInventory extends WalInventory {
   readonly damagedHistories: readonly DamagedHistory[];
   /** Keys under `wal/` that format 1 does not put there, or that no cluster of this segment size writes; the first hundred. */
   readonly strange: readonly string[];
+  /** Seals that are not as the stores say; there everything was listed. */
+  readonly falseSeals: readonly (FalseSeal & { repository: Repository })[];
+  /** Whether of some segments nothing but a seal says that they are there. */
+  readonly isSealed: boolean;
 }
 
 const MOST_STRANGE = 100;
@@ -58,13 +66,19 @@ export async function readWalInventory(
   }
   const { histories, damaged } = await readHistories(holders, options);
   const timelines = new Set(done.flatMap((listing) => [...listing.timelines.keys()]));
+  const walOf = (timeline: TimelineId): TimelineWal[] =>
+    done.flatMap((listing) => listing.timelines.get(timeline) ?? []);
   return {
     segmentBytes: options.segmentBytes,
-    timelines: new Map([...timelines].map((timeline) => [timeline, unite(done, timeline)])),
+    timelines: new Map([...timelines].map((timeline) => [timeline, uniteWal(walOf(timeline))])),
     histories,
     failures,
     damagedHistories: damaged,
     strange: done.flatMap((listing) => listing.strange).slice(0, MOST_STRANGE),
+    falseSeals: done.flatMap(({ repository, falseSeal }) =>
+      falseSeal === undefined ? [] : [{ repository, ...falseSeal }],
+    ),
+    isSealed: done.some(({ isSealed }) => isSealed),
   };
 }
 
@@ -74,10 +88,19 @@ interface Listing {
   timelines: Map<TimelineId, TimelineWal>;
   histories: TimelineId[];
   strange: string[];
+  falseSeal: FalseSeal | undefined;
+  isSealed: boolean;
 }
 
 async function listRepository(repository: Repository, options: InventoryOptions): Promise<Listing> {
-  const listing: Listing = { repository, timelines: new Map(), histories: [], strange: [] };
+  const listing: Listing = {
+    repository,
+    timelines: new Map(),
+    histories: [],
+    strange: [],
+    falseSeal: undefined,
+    isSealed: false,
+  };
   const timelines: TimelineId[] = [];
   for await (const entry of repository.store.list(WAL_PREFIX, { signal: options.signal, delimited: true })) {
     if (entry.kind === 'directory') {
@@ -91,79 +114,33 @@ async function listRepository(repository: Repository, options: InventoryOptions)
     }
     if (timelines.length + listing.histories.length > MOST_TIMELINES) throw tooManyTimelines(repository.url);
   }
+  const bySeal = await listSealed(listing, timelines, options);
   for (const timeline of timelines) {
-    const wal = await listTimeline(listing, timeline, options);
+    const range = { ...options, onStrange: (key: string) => note(listing, key) };
+    const wal = bySeal?.get(timeline) ?? (await listSegments(repository, timeline, range));
     if (wal.segments.size > 0 || wal.partials.length > 0) listing.timelines.set(timeline, wal);
   }
   return listing;
 }
 
-async function listTimeline(listing: Listing, timeline: TimelineId, options: InventoryOptions): Promise<TimelineWal> {
-  const { repository } = listing;
-  const segments = new StoredSegments();
-  const partials: StoredPartial[] = [];
-  const start = after(timeline, options);
-  const prefix = timelinePrefix(formatTimeline(timeline));
-  const range = start === undefined ? {} : { after: start };
-  for await (const entry of repository.store.list(prefix, { signal: options.signal, ...range })) {
-    if (entry.kind === 'directory') continue;
-    const file = parseWalKey(entry.key)?.file;
-    const segno = file === undefined || file.kind === 'history' ? undefined : segmentNumber(file, options.segmentBytes);
-    if (file === undefined || segno === undefined) note(listing, entry.key);
-    else if (file.kind === 'segment') segments.push({ segno, ...stored(repository, entry) });
-    else if (file.kind === 'partial') partials.push({ segno, key: entry.key, ...stored(repository, entry) });
+/** `undefined`: there is no seal to go by. */
+async function listSealed(
+  listing: Listing,
+  timelines: readonly TimelineId[],
+  { seals, ...options }: InventoryOptions,
+): Promise<ReadonlyMap<TimelineId, TimelineWal> | undefined> {
+  if (seals === undefined || timelines.length === 0) return undefined;
+  const seal = await readSeal(listing.repository, { ...options, clock: seals.clock });
+  if (seal === undefined) return undefined;
+  const found = await listBySeal(listing.repository, timelines, seal, { ...options, seals });
+  if (!('directory' in found)) {
+    listing.isSealed = true;
+    return found;
   }
-  return { segments, partials };
-}
-
-/** The key right before the first that is wanted. */
-function after(timeline: TimelineId, { from, segmentBytes }: InventoryOptions): string | undefined {
-  if (from === undefined || from <= 0n) return undefined;
-  const name = segmentName(timeline, from, segmentBytes);
-  return logPrefix(name) + name;
-}
-
-function stored(repository: Repository, entry: ObjectInfo): Omit<StoredPartial, 'segno' | 'key'> {
-  return { storedAt: entry.storedAt, storedBytes: entry.bytes, repositories: [repository.number] };
+  listing.falseSeal = found;
+  return undefined;
 }
 
 function note(listing: Listing, key: string): void {
   if (listing.strange.length < MOST_STRANGE) listing.strange.push(key);
-}
-
-/** One timeline of all repositories: sorted lists merged, the first repository's facts first. */
-function unite(listings: readonly Listing[], timeline: TimelineId): TimelineWal {
-  const parts = listings.flatMap((listing) => listing.timelines.get(timeline) ?? []);
-  const [only] = parts;
-  if (only !== undefined && parts.length === 1) return only;
-  const segments = new StoredSegments();
-  const cursors = parts.map((part) => ({ rest: part.segments[Symbol.iterator](), head: undefined as HeadOf }));
-  for (const cursor of cursors) cursor.head = cursor.rest.next().value ?? undefined;
-  for (;;) {
-    const lowest = cursors.reduce<bigint | undefined>(
-      (low, { head }) => (head !== undefined && (low === undefined || head.segno < low) ? head.segno : low),
-      undefined,
-    );
-    if (lowest === undefined) break;
-    const same = cursors.filter(({ head }) => head?.segno === lowest);
-    const first = same[0]?.head;
-    if (first !== undefined)
-      segments.push({ ...first, repositories: same.flatMap(({ head }) => head?.repositories ?? []) });
-    for (const cursor of same) cursor.head = cursor.rest.next().value ?? undefined;
-  }
-  return { segments, partials: unitePartials(parts.flatMap((part) => part.partials)) };
-}
-
-type HeadOf = ReturnType<StoredSegments['get']>;
-
-function unitePartials(all: readonly StoredPartial[]): StoredPartial[] {
-  const byKey = new Map<string, StoredPartial>();
-  for (const partial of all) {
-    const known = byKey.get(partial.key);
-    byKey.set(
-      partial.key,
-      known === undefined ? partial : { ...known, repositories: [...known.repositories, ...partial.repositories] },
-    );
-  }
-  return [...byKey.values()].sort((a, b) => (a.segno < b.segno ? -1 : a.segno > b.segno ? 1 : a.key < b.key ? -1 : 1));
 }

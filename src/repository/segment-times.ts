@@ -26,6 +26,8 @@ export interface SegmentTimes {
   /** Of a stored segment. What cannot be read or trusted is not known. */
   segment(segment: PathSegment): Promise<SegmentFacts>;
   partial(partial: StoredPartial): Promise<SegmentFacts>;
+  /** When a stored segment was stored, where the inventory does not say: one small listing. `undefined`: that cannot be found out. */
+  storedAt(segment: PathSegment): Promise<Date | undefined>;
 }
 
 /** Of an object that could not be read, or not be trusted. */
@@ -48,16 +50,32 @@ export function storedSegmentTimes(
     known.set(key, asked);
     return asked;
   };
+  const placeOf = ({ timeline, segno }: PathSegment): { key: string; holders: readonly number[] } | undefined => {
+    const file = parseWalName(segmentName(timeline, segno, inventory.segmentBytes));
+    const stored = walOf(inventory, timeline).segments.get(segno);
+    if (file === undefined || file.kind === 'partial' || stored === undefined) return undefined;
+    return { key: walKey(file), holders: stored.repositories };
+  };
   return {
-    segment({ timeline, segno }) {
-      const name = segmentName(timeline, segno, inventory.segmentBytes);
-      const file = parseWalName(name);
-      const stored = walOf(inventory, timeline).segments.get(segno);
-      if (file === undefined || file.kind === 'partial' || stored === undefined) return Promise.resolve(UNKNOWN);
-      return ask(walKey(file), stored.repositories);
+    segment(segment) {
+      const place = placeOf(segment);
+      return place === undefined ? Promise.resolve(UNKNOWN) : ask(place.key, place.holders);
     },
     partial: ({ key, repositories: holders }) => ask(key, holders),
+    async storedAt(segment) {
+      const place = placeOf(segment);
+      return (
+        place && (await fromHolders(repositories, place.holders, options, ({ store }) => lookAt(store, place.key)))
+      );
+    },
   };
+
+  async function lookAt(store: Repository['store'], key: string): Promise<Date | undefined> {
+    for await (const entry of store.list(key, { signal: options.signal, limit: 1 })) {
+      if (entry.kind === 'object' && entry.key === key) return entry.storedAt;
+    }
+    return undefined;
+  }
 }
 
 async function readFacts(
@@ -66,17 +84,33 @@ async function readFacts(
   holders: readonly number[],
   { signal, systemId }: CallOptions & { systemId: bigint },
 ): Promise<SegmentFacts> {
-  for (const { number, store } of repositories) {
-    if (!holders.includes(number)) continue;
+  const head = await fromHolders(
+    repositories,
+    holders,
+    { signal },
+    async ({ store }) => (await readStoredHead(store, key, { signal, systemId }))?.head,
+  );
+  return head === undefined ? UNKNOWN : factsOf(head);
+}
+
+/** What the first of the holders gives; one that cannot be read, or not be trusted, is passed over. */
+async function fromHolders<T>(
+  repositories: readonly Repository[],
+  holders: readonly number[],
+  { signal }: CallOptions,
+  ask: (repository: Repository) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  for (const repository of repositories) {
+    if (!holders.includes(repository.number)) continue;
     try {
-      const head = (await readStoredHead(store, key, { signal, systemId }))?.head;
-      if (head !== undefined) return factsOf(head);
+      const found = await ask(repository);
+      if (found !== undefined) return found;
     } catch (error) {
       signal.throwIfAborted();
       if (!hasCode(error, 'damaged', 'unreachable', 'denied', 'store-gone', 'store-rejected')) throw error;
     }
   }
-  return UNKNOWN;
+  return undefined;
 }
 
 function factsOf(head: ObjectHead): SegmentFacts {

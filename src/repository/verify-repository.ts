@@ -10,6 +10,7 @@ import {
   LOCK_PREFIX,
   parseBackupId,
   PROBE_KEY,
+  SEAL_PREFIX,
   WAL_PREFIX,
   type BackupId,
 } from './layout.ts';
@@ -25,6 +26,7 @@ import { brokenChains, verifyLink } from './verify-chain.ts';
 import { missingHistories, missingSegments } from './verify-names.ts';
 import { problemOf } from './verify-problem.ts';
 import type { VerifyScope } from './verify-scope.ts';
+import { verifySeals } from './verify-seals.ts';
 import { verifyWal } from './verify-wal.ts';
 
 /** Everything found is in the scope's report. Throws only mistakes of the program and interruptions. */
@@ -65,12 +67,21 @@ async function verifyAll(repository: Repository, scope: VerifyScope): Promise<vo
   const expired = await expiredIn([repository], gapsOf(inventory), { signal, systemId });
   for (const problem of [...missingSegments(points, inventory, expired), ...missingHistories(inventory)])
     report.problem(problem);
+  await verifySeals(repository, inventory, { systemId }, scope);
   if (scope.slice !== undefined) await verifyWal(repository, { systemId, segmentBytes }, scope);
 }
 
 /** The backups' identifiers, and a warning for all that this format does not put there. */
 async function listTop({ store }: Repository, { signal, report }: VerifyScope): Promise<BackupId[]> {
-  const known = new Set([IDENTITY_KEY, WAL_PREFIX, BACKUP_PREFIX, LOCK_PREFIX, DRILL_PREFIX, EXPIRED_PREFIX]);
+  const known = new Set([
+    IDENTITY_KEY,
+    WAL_PREFIX,
+    BACKUP_PREFIX,
+    LOCK_PREFIX,
+    DRILL_PREFIX,
+    EXPIRED_PREFIX,
+    SEAL_PREFIX,
+  ]);
   for await (const entry of store.list('', { signal, delimited: true })) {
     const key = entry.kind === 'object' ? entry.key : entry.prefix;
     if (!known.has(key) && !key.startsWith(PROBE_KEY)) report.warning(`${key} is no object of this format`);

@@ -4,6 +4,8 @@ import type { Problem } from './verify-problem.ts';
 /** What one run of `verify` reads, and what it found so far. */
 export interface VerifyScope {
   signal: AbortSignal;
+  /** This machine's. */
+  clock: { now(): number };
   /** Objects read at the same time. */
   jobs: number;
   /** `undefined`: no contents at all. */

@@ -9,6 +9,7 @@ import {
   IDENTITY_KEY,
   LOCK_PREFIX,
   PROBE_KEY,
+  SEAL_PREFIX,
   WAL_PREFIX,
 } from '../../repository/layout.ts';
 import type { PolicyOptions, Role } from './s3-policy.ts';
@@ -124,7 +125,7 @@ function placeOf({ bucket, prefix }: GcsSettings): {
     name: prefix === '' ? bucket : `${bucket}/${prefix}`,
     all: `${onBucket} || ${below('')}`,
     written: [IDENTITY_KEY, PROBE_KEY, WAL_PREFIX, BACKUP_PREFIX, DRILL_PREFIX].map(below).join(' || '),
-    record: below(LOCK_PREFIX),
+    record: [LOCK_PREFIX, SEAL_PREFIX].map(below).join(' || '),
     index: below(EXPIRED_PREFIX),
   };
 }

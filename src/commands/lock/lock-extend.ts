@@ -3,6 +3,7 @@ import type { Repository } from '../../repository/repository.ts';
 import type { CommandContext, CommandOutcome } from '../command-context.ts';
 import { formatBytes } from '../format-bytes.ts';
 import { plainText } from '../plain-text.ts';
+import { sealStoredWal } from '../seal-stored-wal.ts';
 import { withRepositories } from '../with-repositories.ts';
 import { eachRepository } from './each-repository.ts';
 import { lockingRepositories } from './lock-rules.ts';
@@ -50,6 +51,10 @@ export async function lockExtend(context: CommandContext, options: LockExtendOpt
     const { results, failures } = await eachRepository(items, context, async ({ repository, rule }) => {
       const report = await extendLocks(repository, rule, { signal, clock, by, dryRun, jobs: config.jobs });
       warn(context, repository, report);
+      const { systemId, segmentBytes } = report.survey;
+      if (!dryRun && segmentBytes !== undefined) {
+        await sealStoredWal(context, [repository], { systemId, segmentBytes });
+      }
       return extendedJson(repository, report);
     });
     const isFine = ({ failed, damagedBackups }: ExtendedJson): boolean =>

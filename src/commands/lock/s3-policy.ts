@@ -8,6 +8,7 @@ import {
   IDENTITY_KEY,
   LOCK_PREFIX,
   PROBE_KEY,
+  SEAL_PREFIX,
   WAL_PREFIX,
 } from '../../repository/layout.ts';
 
@@ -67,7 +68,7 @@ function archiver(place: Place, lock: LockPolicy | undefined): PolicyStatement[]
   const see = lock === undefined ? [] : SEE_LOCKS;
   const statements = [
     allow([...READ, ...see], place.all),
-    // Not the records of locks: those are the extender's.
+    // Not the records of locks, nor seals: those are the extender's.
     allow(['s3:PutObject', 's3:AbortMultipartUpload'], place.written),
   ];
   // Where the bucket's own default locks, whoever writes needs no right to: and so cannot lock junk for long.
@@ -79,7 +80,10 @@ function extender(place: Place, lock: LockPolicy | undefined, withHolds: boolean
   const holds = withHolds ? [allow(['s3:PutObjectLegalHold'], place.all)] : [];
   return [
     allow([...READ, ...SEE_LOCKS], place.all),
-    allow(['s3:PutObject'], `${place.object}${LOCK_PREFIX}*`),
+    allow(
+      ['s3:PutObject'],
+      [LOCK_PREFIX, SEAL_PREFIX].map((prefix) => `${place.object}${prefix}*`),
+    ),
     ...mayLock(place.all, lock),
     ...holds,
   ];

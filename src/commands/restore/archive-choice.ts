@@ -33,7 +33,7 @@ function newestStored(inventory: WalInventory): number | undefined {
   const last = timelinesOf(inventory).flatMap((timeline) => {
     const { segments, partials } = walOf(inventory, timeline);
     const end = segments.runs.at(-1)?.last;
-    const segment = end === undefined ? undefined : segments.get(end)?.storedAt.getTime();
+    const segment = end === undefined ? undefined : segments.get(end)?.storedAt?.getTime();
     return [segment, partials.at(-1)?.storedAt.getTime()].filter((one) => one !== undefined);
   });
   return last.length === 0 ? undefined : Math.max(...last);

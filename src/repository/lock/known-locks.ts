@@ -121,7 +121,7 @@ function* walEnds(
       if (needs.endOf(timeline, Number(log)) === undefined) continue;
       const claim = claims.get(logDirectory(hex, Number(log)));
       const first = log * perLog > run.first ? log * perLog : run.first;
-      const stored = segments.get(first)?.storedAt.getTime();
+      const stored = segments.get(first)?.storedAt?.getTime();
       if (claim !== undefined) yield claim.until.getTime();
       else if (stored !== undefined) yield stored + (repository.lock?.periodMs ?? 0);
     }
@@ -135,7 +135,7 @@ function factsOf(inventory: WalInventory): HistoryFacts {
     lastStoredAt(timeline) {
       const { segments } = walOf(inventory, timeline);
       const last = segments.runs.at(-1)?.last;
-      return last === undefined ? undefined : segments.get(last)?.storedAt.getTime();
+      return last === undefined ? undefined : segments.get(last)?.storedAt?.getTime();
     },
   };
 }

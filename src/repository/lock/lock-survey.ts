@@ -13,6 +13,7 @@ import {
   EXPIRED_PREFIX,
   IDENTITY_KEY,
   LOCK_PREFIX,
+  SEAL_PREFIX,
   logDirectory,
   parseBackupId,
   parseLogDirectory,
@@ -104,7 +105,7 @@ async function listTop(
   { store }: Repository,
   { signal }: CallOptions,
 ): Promise<{ identity: ObjectInfo; other: ListEntry[] }> {
-  const known = new Set([WAL_PREFIX, BACKUP_PREFIX, LOCK_PREFIX, EXPIRED_PREFIX]);
+  const known = new Set([WAL_PREFIX, BACKUP_PREFIX, LOCK_PREFIX, EXPIRED_PREFIX, SEAL_PREFIX]);
   const other: ListEntry[] = [];
   let identity: ObjectInfo | undefined;
   for await (const entry of store.list('', { signal, delimited: true })) {

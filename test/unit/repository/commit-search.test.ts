@@ -25,6 +25,7 @@ function stretch(commits: readonly (number | null | undefined)[]): Stretch & { r
         return Promise.resolve({ commits: count, firstCommit: commit, lastCommit: commit, endLsn: undefined });
       },
       partial: () => Promise.reject(new Error('there is none')),
+      storedAt: () => Promise.reject(new Error('the inventory knows it')),
     },
   };
   return made;

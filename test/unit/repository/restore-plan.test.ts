@@ -59,6 +59,7 @@ async function plan({
       return Promise.resolve({ ...UNKNOWN, ...known });
     },
     partial: () => Promise.resolve({ ...UNKNOWN, ...partialFacts }),
+    storedAt: () => Promise.reject(new Error('the inventory knows it')),
   };
   const defaults: PlanRequest = {
     target: { kind: 'end' },

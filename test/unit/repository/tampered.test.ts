@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
 import { readManifest, readWholeRecord } from '../../../src/commands/restore/backup-source.ts';
 import { PieceRestorer } from '../../../src/commands/restore/piece-restorer.ts';
 import { RestoredFiles } from '../../../src/commands/restore/restored-files.ts';
@@ -90,7 +91,7 @@ async function restoredFiles(
 
 async function problemsOf(repository: Repository): Promise<Problem[]> {
   const report = new VerifyReport();
-  await verifyRepository(repository, { signal, jobs: 2, slice: { n: 1, of: 1 }, report });
+  await verifyRepository(repository, { signal, clock: systemClock, jobs: 2, slice: { n: 1, of: 1 }, report });
   return report.problems;
 }
 

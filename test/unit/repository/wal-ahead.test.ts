@@ -23,6 +23,7 @@ async function trouble(
   const times: SegmentTimes = {
     segment: (one) => Promise.resolve(damaged.includes(`${one.timeline}:${one.segno}`) ? UNKNOWN : SOUND),
     partial: () => Promise.resolve(SOUND),
+    storedAt: () => Promise.resolve(undefined),
   };
   const walTo = { timeline: timelineId(timeline), segno: BigInt(segno) };
   return await troubleBehind(walTo, legs, { inventory: inventory(stored), times });

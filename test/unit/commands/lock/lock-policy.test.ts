@@ -61,7 +61,7 @@ describe('lock policy on S3', () => {
   it('lets an extender write records alone, and hold only when told', async () => {
     const statements = await policy('--for', 'extender', ...LOCKED);
     const put = statements.find(({ Action }) => Action.includes('s3:PutObject'));
-    expect(put?.Resource).toBe('arn:aws:s3:::my-bucket/main/lock/*');
+    expect(put?.Resource).toEqual(['arn:aws:s3:::my-bucket/main/lock/*', 'arn:aws:s3:::my-bucket/main/seal/*']);
     expect(actionsOf(statements).filter((one) => /Delete|Bypass|PutObjectLegalHold/.test(one))).toEqual([]);
     expect(actionsOf(await policy('--for', 'extender', '--with-holds', ...LOCKED))).toContain('s3:PutObjectLegalHold');
   });

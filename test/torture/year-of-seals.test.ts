@@ -1,0 +1,175 @@
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { asOnS3, type Requests } from '../../scripts/bench/as-on-s3.ts';
+import { sampleMemory } from '../../scripts/bench/memory.ts';
+import { ROOT } from '../../scripts/build.ts';
+import { asAccount } from '../../scripts/server-user.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { textLog } from '../../src/base/log.ts';
+import type { CommandContext } from '../../src/commands/command-context.ts';
+import type { ExpireJson } from '../../src/commands/expire/expire-output.ts';
+import { readList, type ListJson } from '../../src/commands/list.ts';
+import { readPlan } from '../../src/commands/restore/read-plan.ts';
+import type { RestoreOptions } from '../../src/commands/restore/restore-options.ts';
+import { overviewOf, statusOf } from '../../src/commands/status.ts';
+import type { VerifyJson } from '../../src/commands/verify.ts';
+import type { PlanJson } from '../../src/commands/restore/plan-report.ts';
+import type { StatusJson } from '../../src/commands/status-json.ts';
+import type { Repository } from '../../src/repository/repository.ts';
+import { sealWal } from '../../src/repository/seal-wal.ts';
+import { fileStore } from '../../src/store/file.ts';
+import { LONG } from '../support/effort.ts';
+import { SYSTEM_ID } from '../support/file-repository.ts';
+import { Place } from '../support/place.ts';
+import { plainEnvironment, runOk } from '../support/run.ts';
+
+/** A year with two million segments, or a fortieth of it. */
+const SIZE = LONG ? { segments: 2_000_000, backups: 1000 } : { segments: 50_000, backups: 25 };
+const LOGS = Math.ceil(SIZE.segments / 256);
+const MOST_BYTES = 300 * 1024 * 1024;
+const MINUTES = 60_000;
+const { signal } = new AbortController();
+
+let place: Place;
+let config: string;
+let root: string;
+
+beforeAll(async () => {
+  place = await Place.create('sealed-year');
+  root = join(place.path, 'repository');
+  const script = join(ROOT, 'scripts/bench/make-year.ts');
+  const size = ['--segments', String(SIZE.segments), '--backups', String(SIZE.backups), '--links'];
+  await runOk(place.owner, [process.execPath, script, root, ...size], { timeoutMs: 20 * MINUTES });
+  config = join(place.path, 'walhold.conf');
+  await writeFile(config, `repo = 'file://${root}'\nlock_mode = governance\nlock_period = 60d\n`, { mode: 0o644 });
+}, 20 * MINUTES);
+afterAll(async () => {
+  await place[Symbol.asyncDispose]();
+}, 20 * MINUTES);
+
+interface Measured {
+  seconds: number;
+  peakBytes: number;
+  status: number | null;
+}
+
+async function walhold<T>(words: readonly string[]): Promise<T & Measured> {
+  const begun = performance.now();
+  const argv = [...words, '--json', '--config', config];
+  const options = { ...asAccount(place.owner), env: plainEnvironment(), cwd: '/' };
+  const child = spawn(join(ROOT, 'bin/walhold'), argv, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
+  const memory = sampleMemory(child.pid ?? 0, 100);
+  const chunks: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  const seconds = (performance.now() - begun) / 1000;
+  return { ...(JSON.parse(Buffer.concat(chunks).toString()) as T), seconds, peakBytes: memory.stop(), status };
+}
+
+/** What the work would cost on S3. */
+async function counted(
+  work: (repositories: Repository[], context: CommandContext) => Promise<unknown>,
+  past = false,
+): Promise<{ requests: Requests; shown: unknown }> {
+  const requests: Requests = { lists: 0, looks: 0, reads: 0 };
+  const store = asOnS3(fileStore({ root }), requests);
+  const settings = { scheme: 's3', bucket: 'bucket', prefix: 'main' } as const;
+  const retention = { windowMs: undefined, fullBackups: 2 };
+  const repository = { number: 1, url: store.url, settings, lock: undefined, retention, strangers: [], store };
+  const log = textLog('test', 'warning', (line) => expect(line).toBe(''));
+  const asOf = past ? { at: new Date(), text: 'now' } : undefined;
+  const random = Math.random;
+  const context = { signal, log, clock: systemClock, random, asOf, config: { jobs: 2 } } as unknown as CommandContext;
+  const shown = await work([repository], context);
+  return { requests, shown };
+}
+
+const list = async (repositories: Repository[], context: CommandContext): Promise<ListJson> =>
+  (await readList(context, repositories)).result;
+
+const status = async (repositories: Repository[], context: CommandContext): Promise<StatusJson> =>
+  await statusOf(context, repositories, await overviewOf(context, repositories, undefined), undefined);
+
+const plan = async (repositories: Repository[], { log, clock, random }: CommandContext): Promise<unknown> => {
+  const options = { target: { kind: 'end' }, backup: 'any', exclusive: false, timeline: { kind: 'newest' } } as unknown;
+  const seals = { clock, random };
+  return (await readPlan(repositories, options as RestoreOptions, { signal, jobs: 2, log, seals })).plan;
+};
+
+describe(`a year with ${SIZE.segments} segments and ${SIZE.backups} backups`, () => {
+  it(
+    'is listed in whole where nothing seals it, and then sealed',
+    async () => {
+      const before = await counted(list);
+      expect(before.requests.lists).toBeGreaterThan(SIZE.segments / 1000);
+      const { requests } = await counted(async ([repository]) => {
+        if (repository === undefined) throw new Error('there is none');
+        const cluster = { systemId: SYSTEM_ID, segmentBytes: 16 * 1024 * 1024 };
+        const options = { signal, ...cluster, clock: systemClock, jobs: 2, by: 'a test' };
+        // The last log is not whole.
+        expect((await sealWal(repository, options)).logs).toBe(Math.floor(SIZE.segments / 256));
+      });
+      expect(requests.lists).toBeLessThan((SIZE.segments / 1000) * 1.5);
+      const after = await counted(list);
+      expect(after.shown).toEqual(before.shown);
+    },
+    20 * MINUTES,
+  );
+
+  it.each([
+    ['list', list],
+    ['status', status],
+    ['restore --plan', plan],
+  ])(
+    '%s asks for little of what is sealed',
+    async (name, work) => {
+      const { requests } = await counted(work);
+      // By directories, their ends, what is drawn by lot; a plan lists the way from the newest backup once more.
+      const perPass = Math.ceil(LOGS / 1000) + 14;
+      expect(requests.lists).toBeLessThan(name === 'restore --plan' ? 2 * perPass : perPass);
+      expect(requests.lists).toBeLessThan(50);
+      expect(requests.lists).toBeGreaterThan(10);
+      expect(requests.reads).toBeLessThan(SIZE.backups + 50);
+    },
+    10 * MINUTES,
+  );
+
+  it(
+    'is shown in time and memory',
+    async () => {
+      const listed = await walhold<ListJson>(['list']);
+      expect(listed.status).toBe(0);
+      expect(listed.backups).toHaveLength(SIZE.backups);
+      expect(listed.windows).toHaveLength(1);
+      const shown = await walhold<StatusJson>(['status']);
+      expect(shown.status).toBe(0);
+      const planned = await walhold<PlanJson>(['restore', '--plan']);
+      expect(planned).toMatchObject({ status: 0, reachable: true });
+      for (const { seconds, peakBytes } of [listed, shown, planned]) {
+        // Two seconds where nothing else runs.
+        expect(seconds).toBeLessThan(15);
+        expect(peakBytes).toBeLessThan(MOST_BYTES);
+      }
+    },
+    10 * MINUTES,
+  );
+
+  it(
+    'is planned to expire, and its names are verified, by what is there',
+    async () => {
+      const expired = await walhold<ExpireJson>(['expire', '--dry-run', '--retention-window', '14d']);
+      expect(expired).toMatchObject({ status: 0, removed: [] });
+      expect(expired.repositories[0]?.skippedObjects).toBeGreaterThan(SIZE.segments * 0.9);
+      expect(expired.seconds).toBeLessThan(LONG ? 120 : 30);
+      expect(expired.peakBytes).toBeLessThan(MOST_BYTES);
+      const verified = await walhold<VerifyJson>(['verify', '--quick']);
+      // The backups' manifests are those of one template.
+      expect(verified.problems.filter(({ object }) => !object.startsWith('backup/'))).toEqual([]);
+      expect(verified.seconds).toBeLessThan(LONG ? 120 : 30);
+      expect(verified.peakBytes).toBeLessThan(MOST_BYTES);
+    },
+    10 * MINUTES,
+  );
+});
