@@ -10,11 +10,14 @@ import { formatLsn, lsn } from '../../../src/postgres/lsn.ts';
 import { timelineId } from '../../../src/postgres/timeline.ts';
 import { microsFromMs } from '../../../src/postgres/timestamp.ts';
 import type { RecoveryTarget } from '../../../src/repository/recovery-target.ts';
+import { readWalInventory } from '../../../src/repository/read-wal-inventory.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
 import { formatSealRecord, parseSealRecord, type SealRecord } from '../../../src/repository/seal-record.ts';
 import { verifyRepository } from '../../../src/repository/verify-repository.ts';
 import { VerifyReport } from '../../../src/repository/verify-scope.ts';
+import { walOf } from '../../../src/repository/wal-inventory.ts';
 import { LONG } from '../../support/effort.ts';
+import { SYSTEM_ID } from '../../support/file-repository.ts';
 import { NOW } from '../../support/memory-store.ts';
 import { seededNumbers } from '../../support/killer.ts';
 import { clock, GIB, keyOf, nameOf, PER_LOG, SealedWorld, storedAt } from '../../support/sealed-world.ts';
@@ -217,6 +220,22 @@ describe('with seals', () => {
     expect(text).toBe((await shown([world.repository], [{ kind: 'end' }], false)).text);
     expect(said).not.toContain('is stored in whole');
     expect((await problemsOf(world)).filter((one) => one.includes('seal/'))).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it('what was given up since is listed, though all around it is as it was', async () => {
+    const world = await plainWorld();
+    await world.seal();
+    world.removeSegment(102);
+    world.putExpired(101, 103);
+    // Nothing is drawn by lot.
+    const seals = { clock, random: () => 0, listed: { first: 0n, last: 0n } };
+    const options = { signal, segmentBytes: GIB, systemId: SYSTEM_ID, seals };
+    const { segments } = walOf(await readWalInventory([world.repository], options), timelineId(1));
+    expect(segments.runs).toEqual([
+      { first: 1n, last: 101n },
+      { first: 103n, last: 200n },
+    ]);
+    expect(countSealed(segments.spans())).toBeGreaterThan(100);
   });
 
   it('one that was written over counts as it was first written', async () => {

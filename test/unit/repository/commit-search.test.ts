@@ -4,6 +4,7 @@ import { microsFromMs } from '../../../src/postgres/timestamp.ts';
 import { firstLaterThan, lastMoment, type Stretch } from '../../../src/repository/commit-search.ts';
 import { pathLegs } from '../../../src/repository/recovery-path.ts';
 import type { SegmentFacts } from '../../../src/repository/segment-times.ts';
+import { StoredSegments } from '../../../src/repository/stored-segments.ts';
 import { historyOf } from '../../../src/repository/wal-inventory.ts';
 import { inventory, storedAt } from '../../support/wal-inventory.ts';
 
@@ -39,6 +40,21 @@ describe('the last moment of a stretch', () => {
   it('is the time of storing where nothing is known', async () => {
     const at = microsFromMs(storedAt(3).getTime());
     expect(await lastMoment(stretch([10, 20, undefined]))).toEqual({ at, segno: 3n, by: 'stored' });
+  });
+
+  it('is asked for where only a seal says that the segment is there', async () => {
+    const wal = inventory({ 1: {} });
+    const segments = new StoredSegments();
+    segments.pushSpan({ segno: 1n, count: 4, storedAt: storedAt(1), storedBytes: 0, repositories: [1] });
+    const timelines = new Map([[timelineId(1), { segments, partials: [] }]]);
+    const made = { ...stretch([10, 20, undefined, null]), inventory: { ...wal, timelines } };
+    const asked: bigint[] = [];
+    made.times.storedAt = ({ segno }) => {
+      asked.push(segno);
+      return Promise.resolve(storedAt(7));
+    };
+    expect(await lastMoment(made)).toEqual({ at: microsFromMs(storedAt(7).getTime()), segno: 3n, by: 'stored' });
+    expect(asked).toEqual([3n]);
   });
 
   it('is none where nothing was ever committed', async () => {

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { timelineId } from '../../../src/postgres/timeline.ts';
-import { formatSealRecord, parseSealRecord, SEAL_MAX_BYTES, type SealRecord } from '../../../src/repository/seal-record.ts';
+import {
+  formatSealRecord,
+  parseSealRecord,
+  SEAL_MAX_BYTES,
+  type SealRecord,
+} from '../../../src/repository/seal-record.ts';
 import { sealJson } from '../../../src/repository/sealed-json.ts';
 import { SYSTEM_ID } from '../../support/file-repository.ts';
 
