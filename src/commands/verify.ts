@@ -5,12 +5,16 @@ import { VerifyReport, type Slice } from '../repository/verify-scope.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
 import { plainText } from './plain-text.ts';
+import { ReadingThreads } from './verify/reading-threads.ts';
 import { withRepositories } from './with-repositories.ts';
 
-/** The shape of `walhold verify --json`. `checked` counts the contents that were read. */
+/**
+ * The shape of `walhold verify --json`. `checked` counts the contents that were read. `records`: WAL records whose CRC-32C was proven;
+ * `unproven`: those that could not be, since the segment they begin in was not read beside the one they end in.
+ */
 export interface VerifyJson {
   ok: boolean;
-  checked: { objects: number; bytes: number };
+  checked: { objects: number; bytes: number; records: number; unproven: number };
   problems: Problem[];
 }
 
@@ -24,18 +28,22 @@ export interface VerifyOptions {
 export async function verify(context: CommandContext, options: VerifyOptions): Promise<CommandOutcome> {
   const work = async (repositories: readonly Repository[]): Promise<CommandOutcome> => {
     const { signal, config, log, clock } = context;
-    const result: VerifyJson = { ok: true, checked: { objects: 0, bytes: 0 }, problems: [] };
+    const checked = { objects: 0, bytes: 0, records: 0, unproven: 0 };
+    const result: VerifyJson = { ok: true, checked, problems: [] };
+    await using reader = threadsFor(context);
     for (const repository of repositories) {
       const report = new VerifyReport();
-      await verifyRepository(repository, { signal, clock, jobs: config.jobs, slice: options.slice, report });
+      await verifyRepository(repository, { signal, clock, jobs: config.jobs, slice: options.slice, report, reader });
       for (const warning of report.warnings) log.warning(`repository ${repository.number}: ${warning}`);
       // Where there is one repository only, its number would say nothing.
       const where = repositories.length === 1 ? '' : `repository ${repository.number} (${repository.url}): `;
       for (const problem of report.problems) {
         result.problems.push({ ...problem, message: `${where}${problem.message}` });
       }
-      result.checked.objects += report.objects;
-      result.checked.bytes += report.bytes;
+      checked.objects += report.objects;
+      checked.bytes += report.bytes;
+      checked.records += report.records;
+      checked.unproven += report.unproven;
     }
     result.ok = result.problems.length === 0;
     context.print(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result, options));
@@ -44,13 +52,19 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
   return await withRepositories(context, work, 'reported');
 }
 
+function threadsFor({ config, asOf, signal }: CommandContext): ReadingThreads {
+  const { repositories, requestTimeoutMs } = config;
+  return new ReadingThreads({ repositories, requestTimeoutMs, asOf: asOf?.at }, signal);
+}
+
 function describe({ checked, problems }: VerifyJson, { slice }: VerifyOptions): string {
   const lines = problems.map(({ code, object, message }) => `${code}: ${object}: ${plainText(message)}`);
   const part = slice === undefined || slice.of === 1 ? '' : `slice ${slice.n} of ${slice.of}: `;
   const read =
     slice === undefined
       ? 'names checked, no contents read'
-      : `${part}${checked.objects} objects read, ${formatBytes(checked.bytes)}`;
+      : `${part}${checked.objects} objects read, ${formatBytes(checked.bytes)}, ${checked.records} WAL records proven`;
   const verdict = problems.length === 0 ? 'no problem found' : `${problems.length} problems found`;
+  if (checked.unproven > 0) lines.push(`${checked.unproven} WAL records begin in segments that were not read beside those they end in`);
   return [...lines, `${read}; ${verdict}`].map((line) => `${line}\n`).join('');
 }

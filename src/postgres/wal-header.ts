@@ -170,6 +170,11 @@ export function describeFault(fault: SegmentFault): string {
   return `${fault.field} is ${fault.found}, expected ${fault.expected}`;
 }
 
+/** What the pages of this major begin with. `undefined`: it is not known here. */
+export function magicOf(major: number): number | undefined {
+  return MAJOR_OF_MAGIC.entries().find(([, one]) => one === major)?.[0];
+}
+
 /** What deserves a warning but never a refusal; empty: nothing. */
 export function headerWarnings(header: WalHeader): string[] {
   if (header.major !== undefined) return [];

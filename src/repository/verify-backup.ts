@@ -2,15 +2,15 @@
 import { forEachParallel } from '../base/parallel.ts';
 import { parseManifest, type Manifest, type ManifestEntry } from '../postgres/manifest-reader.ts';
 import { sha256 } from '../stream/checksum.ts';
-import { oldestAuthentic, readAuthentic } from './authentic.ts';
+import { readAuthentic } from './authentic.ts';
 import { findObjects, objectsOf, type StreamedObject } from './backup-objects.ts';
-import type { BackupRecord, FileRecord } from './backup-record.ts';
+import type { BackupRecord } from './backup-record.ts';
 import { readRecord } from './backups.ts';
 import { commitKey, manifestKey, type BackupId } from './layout.ts';
 import { decodeObject } from './object-codec.ts';
-import { PartCheck } from './part-check.ts';
 import type { Repository } from './repository.ts';
-import { concernsOneObject, problemOf, type Problem } from './verify-problem.ts';
+import { concernsOneObject, problemOf } from './verify-problem.ts';
+import { readHere } from './verify-reader.ts';
 import { inSlice, type VerifyScope } from './verify-scope.ts';
 
 /** Half a million files and more. */
@@ -98,57 +98,19 @@ function* manifestMismatches(record: BackupRecord, manifest: Manifest): Generato
 }
 
 async function verifyPart(
-  { store, url }: Repository,
+  repository: Repository,
   record: BackupRecord,
-  part: StreamedObject,
+  object: StreamedObject,
   manifest: ReadonlyMap<string, ManifestEntry> | undefined,
-  { signal, report }: VerifyScope,
+  scope: VerifyScope,
 ): Promise<void> {
-  const { key, stored } = part;
-  const fits = ({ bytes }: { bytes: number }): boolean => bytes === stored.storedBytes;
-  const accepts = (problems: readonly Problem[]): boolean => problems.length === 0;
-  const problems = await oldestAuthentic(store, key, { signal, fits, accepts }, async (which) => {
-    const opened = await store.open(key, { signal, ...which });
-    if (opened === undefined) return undefined;
-    const found = await checkPart(opened.chunks, `${url}/${key}`, record, part, manifest);
-    report.checked(opened.info.bytes);
-    return found;
-  });
-  for (const problem of problems ?? []) report.problem(problem);
-}
-
-/** What is wrong with the bytes, and what they say or hold that does not fit the record and the manifest. */
-async function checkPart(
-  chunks: AsyncIterable<Uint8Array>,
-  object: string,
-  record: BackupRecord,
-  { key, kind, stored, frames }: StreamedObject,
-  manifest: ReadonlyMap<string, ManifestEntry> | undefined,
-): Promise<Problem[]> {
-  const problems: Problem[] = [];
-  const found = (code: 'misfit' | 'manifest-mismatch', message: string): void => {
-    problems.push({ code, object: key, message });
-  };
-  const onFile = (file: FileRecord, digest: string, headerFault: string | undefined): void => {
-    if (headerFault !== undefined) found('misfit', `${shown(file.path)}: ${headerFault}`);
-    const wanted = manifest?.get(pathKey(file.path))?.checksum;
-    if (wanted === undefined || (wanted.algorithm === 'SHA256' && wanted.hex === digest)) return;
-    const says = `the manifest says ${wanted.algorithm} ${wanted.hex}`;
-    found('manifest-mismatch', `${shown(file.path)} has the SHA-256 ${digest}, ${says}`);
-  };
-  try {
-    const check = new PartCheck({ object, stored, frames, onFile });
-    for await (const chunk of chunks) check.write(chunk);
-    const tail = check.end();
-    const name = key.slice('backup/'.length);
-    if (tail.name !== name || tail.kind !== kind || tail.systemId !== String(record.server.systemId)) {
-      found('misfit', `it says that it is ${tail.name} of cluster ${tail.systemId}`);
-    }
-  } catch (error) {
-    if (!concernsOneObject(error)) throw error;
-    problems.push(problemOf(error, key));
-  }
-  return problems;
+  const files = (object.frames ?? []).flatMap((frame) => frame.files);
+  const checksums = files.map(({ path }) => manifest?.get(pathKey(path))?.checksum);
+  const reader = scope.reader ?? readHere(scope);
+  const question = { ...object, systemId: record.server.systemId, checksums };
+  const { problems, read } = await reader.part(repository, question);
+  for (const bytes of read) scope.report.checked(bytes);
+  for (const problem of problems) scope.report.problem(problem);
 }
 
 /** Runs a check of one object: what is wrong with it alone is reported, and the rest goes on. */

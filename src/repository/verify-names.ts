@@ -1,7 +1,9 @@
 /** The first level of verification: what must be stored, by the names alone. Pure. */
+import type { HistoryEntry } from '../postgres/timeline-history.ts';
 import { formatTimeline, type TimelineId, timelineId } from '../postgres/timeline.ts';
 import { historyName, segmentName, segnoBefore, segnoOfLsn } from '../postgres/wal-name.ts';
 import { gapsOf, type BackupPoint } from './coverage.ts';
+import { walKey } from './layout.ts';
 import { missingAlong, pathLegs } from './recovery-path.ts';
 import type { ExpiredRange } from './retention/expired-record.ts';
 import { withoutExpired } from './retention/expired-gaps.ts';
@@ -46,9 +48,9 @@ export function missingSegments(
 
 /**
  * History files that are missing below the newest timeline: recovery looks for them one by one and stops at the first that is not
- * there. Those of timelines older than any WAL here are not needed.
+ * there. Those of timelines older than any WAL here are not needed. `damaged`: they are there, and another matter.
  */
-export function missingHistories(inventory: WalInventory): Problem[] {
+export function missingHistories(inventory: WalInventory, damaged: ReadonlySet<TimelineId> = new Set()): Problem[] {
   const timelines = timelinesOf(inventory);
   const [oldest] = timelines;
   const newest = timelines.at(-1);
@@ -56,7 +58,7 @@ export function missingHistories(inventory: WalInventory): Problem[] {
   const problems: Problem[] = [];
   for (let at = oldest + 1; at <= newest && problems.length < MOST_NAMES; at += 1) {
     const timeline = timelineId(at);
-    if (inventory.histories.has(timeline)) continue;
+    if (inventory.histories.has(timeline) || damaged.has(timeline)) continue;
     problems.push({
       code: 'missing-history',
       object: historyName(timeline),
@@ -64,6 +66,22 @@ export function missingHistories(inventory: WalInventory): Problem[] {
     });
   }
   return problems;
+}
+
+/** Histories that contradict their parent's: PostgreSQL makes a new one by adding a line to a copy of it (writeTimeLineHistory). */
+export function contradictoryHistories({ histories }: WalInventory): Problem[] {
+  return [...histories.values()].flatMap(({ timeline, entries }): Problem[] => {
+    const parent = entries.at(-1)?.timeline;
+    const told = parent === undefined ? undefined : histories.get(parent)?.entries;
+    // An empty one is wrong in itself.
+    if (parent === undefined || told === undefined || told.length === 0) return [];
+    const copied = entries.slice(0, -1);
+    const same = ({ timeline: ancestor, switchLsn }: HistoryEntry, at: number): boolean =>
+      copied[at]?.timeline === ancestor && copied[at].switchLsn === switchLsn;
+    if (told.length === copied.length && told.every(same)) return [];
+    const object = walKey({ kind: 'history', name: historyName(timeline), timeline });
+    return [{ code: 'misfit', object, message: `it names other ancestors than ${historyName(parent)} does` }];
+  });
 }
 
 function* runProblems(

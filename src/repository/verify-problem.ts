@@ -4,7 +4,7 @@ import { hasCode, WalholdError, type ErrorCode } from '../base/errors.ts';
  * What `verify` finds wrong. `missing-segment`, `missing-history`: a name that is needed and not there. `missing-object`: a backup
  * names it. `wrong-size`: a listing shows another size than the backup's record. `misfit`: sound bytes that are not what the name, the
  * record or the manifest says. `extra-version`, `delete-marker`: somebody else's trace beside an object, whatever became of the object
- * itself. `broken-chain`: what an incremental backup builds on is not there or does not fit. The others are codes of errors: `damaged`, `bad-format`, `identity`, `store-gone`, `unreachable`, …
+ * itself. `bad-record`: a sound WAL object whose records are not what a server wrote, or do not follow those before. `broken-chain`: what an incremental backup builds on is not there or does not fit. The others are codes of errors: `damaged`, `bad-format`, `identity`, `store-gone`, `unreachable`, …
  */
 export type ProblemCode =
   | 'missing-segment'
@@ -15,6 +15,7 @@ export type ProblemCode =
   | 'manifest-mismatch'
   | 'extra-version'
   | 'delete-marker'
+  | 'bad-record'
   | 'broken-chain'
   | ErrorCode;
 

@@ -1,5 +1,7 @@
 /** A whole repository, in the order names, backups, WAL. What one object is wrong with does not end it; a store that is gone does. */
 import { hasCode } from '../base/errors.ts';
+import type { TimelineId } from '../postgres/timeline.ts';
+import { historyName } from '../postgres/wal-name.ts';
 import type { BackupRecord } from './backup-record.ts';
 import { requireIdentity } from './identity.ts';
 import {
@@ -12,19 +14,20 @@ import {
   PROBE_KEY,
   SEAL_PREFIX,
   WAL_PREFIX,
+  walKey,
   type BackupId,
 } from './layout.ts';
 import { gapsOf } from './coverage.ts';
 import { pointOf } from './overview.ts';
-import { readWalInventory } from './read-wal-inventory.ts';
+import { readWalInventory, type ReadInventory } from './read-wal-inventory.ts';
 import type { Repository } from './repository.ts';
 import { expiredIn } from './retention/expired-records.ts';
 import { storedSegmentSize } from './stored-segment-size.ts';
 import { describeTrace, tracesOf } from './traces.ts';
 import { verifyBackup } from './verify-backup.ts';
 import { brokenChains, verifyLink } from './verify-chain.ts';
-import { missingHistories, missingSegments } from './verify-names.ts';
-import { problemOf } from './verify-problem.ts';
+import { contradictoryHistories, missingHistories, missingSegments } from './verify-names.ts';
+import { concernsOneObject, problemOf, type Problem } from './verify-problem.ts';
 import type { VerifyScope } from './verify-scope.ts';
 import { verifySeals } from './verify-seals.ts';
 import { verifyWal } from './verify-wal.ts';
@@ -35,8 +38,9 @@ export async function verifyRepository(repository: Repository, scope: VerifyScop
     await verifyAll(repository, scope);
   } catch (error) {
     scope.signal.throwIfAborted();
-    const object = hasCode(error, 'store-gone', 'identity') ? IDENTITY_KEY : repository.url;
-    scope.report.problem(problemOf(error, object));
+    // All other damage is told of where it is found.
+    const ofIdentity = hasCode(error, 'store-gone', 'identity') || concernsOneObject(error);
+    scope.report.problem(problemOf(error, ofIdentity ? IDENTITY_KEY : repository.url));
   }
   for (const trace of tracesOf(repository)) {
     const code = trace.kind === 'delete-marker' || trace.kind === 'hidden' ? 'delete-marker' : 'extra-version';
@@ -63,12 +67,29 @@ async function verifyAll(repository: Repository, scope: VerifyScope): Promise<vo
   if (segmentBytes === undefined) return;
   const inventory = await readWalInventory([repository], { signal, segmentBytes, systemId });
   for (const key of inventory.strange) report.warning(`${key} is no object of this format`);
+  const damaged = damagedHistories(inventory);
+  for (const problem of damaged.values()) report.problem(problem);
   const points = summaries.map(pointOf);
   const expired = await expiredIn([repository], gapsOf(inventory), { signal, systemId });
-  for (const problem of [...missingSegments(points, inventory, expired), ...missingHistories(inventory)])
-    report.problem(problem);
+  const structure = [
+    ...missingSegments(points, inventory, expired),
+    ...missingHistories(inventory, new Set(damaged.keys())),
+    ...contradictoryHistories(inventory),
+  ];
+  for (const problem of structure) report.problem(problem);
   await verifySeals(repository, inventory, { systemId }, scope);
-  if (scope.slice !== undefined) await verifyWal(repository, { systemId, segmentBytes }, scope);
+  const told = new Set([...damaged.values()].map(({ object }) => object));
+  const major = summaries[0]?.server.major;
+  if (scope.slice !== undefined) await verifyWal(repository, { systemId, major, inventory, told }, scope);
+}
+
+function damagedHistories({ damagedHistories: damaged }: ReadInventory): Map<TimelineId, Problem> {
+  return new Map(
+    damaged.map(({ timeline, error }) => {
+      const key = walKey({ kind: 'history', name: historyName(timeline), timeline });
+      return [timeline, problemOf(error, key)];
+    }),
+  );
 }
 
 /** The backups' identifiers, and a warning for all that this format does not put there. */

@@ -1,4 +1,5 @@
 import { crc32c } from '../stream/checksum.ts';
+import type { ContentReader } from './verify-reader.ts';
 import type { Problem } from './verify-problem.ts';
 
 /** What one run of `verify` reads, and what it found so far. */
@@ -12,6 +13,8 @@ export interface VerifyScope {
   slice: Slice | undefined;
   /** Adds to what was found, and to what was read. */
   report: VerifyReport;
+  /** Who reads contents; without it this thread does. */
+  reader?: ContentReader;
 }
 
 /** The `n`-th of `of` parts of all contents; 1 of 1 is all. */
@@ -25,6 +28,10 @@ export class VerifyReport {
   readonly warnings: string[] = [];
   objects = 0;
   bytes = 0;
+  /** WAL records whose CRC-32C was proven. */
+  records = 0;
+  /** Records that could not be, since the segment that they begin in was not at hand. */
+  unproven = 0;
 
   problem(problem: Problem): void {
     this.problems.push(problem);
@@ -40,10 +47,17 @@ export class VerifyReport {
   }
 }
 
-/** Whether this object's contents belong to the slice. Every object belongs to exactly one, and always to the same. */
+/**
+ * Whether this object's contents belong to the slice. Every object belongs to exactly one, and always to the same; segments do by
+ * sixteens in a row, so that the records which go on from one to the next can be read.
+ */
 export function inSlice(slice: Slice | undefined, key: string): boolean {
-  return slice !== undefined && crc32c(Buffer.from(key, 'utf8')) % slice.of === slice.n - 1;
+  if (slice === undefined) return false;
+  const together = SIXTEEN_SEGMENTS.exec(key)?.[0] ?? key;
+  return crc32c(Buffer.from(together, 'utf8')) % slice.of === slice.n - 1;
 }
+
+const SIXTEEN_SEGMENTS = /^wal\/[0-9A-F]{8}\/[0-9A-F]{16}\/[0-9A-F]{23}/;
 
 /** Reads `n/t`. `undefined`: it is not that. */
 export function parseSlice(text: string): Slice | undefined {

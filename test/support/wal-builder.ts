@@ -10,6 +10,8 @@ export interface WalBuilderOptions {
   readonly timeline?: number;
   readonly systemId?: bigint;
   readonly magic?: number;
+  /** Where the record before the first one begins. */
+  readonly previous?: bigint;
 }
 
 export interface BuiltRecord {
@@ -26,7 +28,7 @@ export class WalBuilder {
   readonly blockBytes: number;
   readonly bytes: Buffer;
   readonly #start: bigint;
-  readonly #timeline: number;
+  #timeline: number;
   readonly #systemId: bigint;
   readonly #magic: number;
   #at = 0;
@@ -40,7 +42,7 @@ export class WalBuilder {
     this.#timeline = options.timeline ?? 1;
     this.#systemId = options.systemId ?? 7_000_000_000_000_000_001n;
     this.#magic = options.magic ?? 0xd118;
-    this.#previous = this.#start - 64n;
+    this.#previous = options.previous ?? this.#start - 64n;
   }
 
   /** Where the next byte goes, as an offset from the first segment's start. */
@@ -58,6 +60,12 @@ export class WalBuilder {
     return Buffer.from(
       Uint8Array.from(this.bytes.subarray(index * this.segmentBytes, (index + 1) * this.segmentBytes)).buffer,
     );
+  }
+
+  /** Goes on on another timeline from here, as a promotion does: what is written stays as it is. */
+  promote(timeline: number): Lsn {
+    this.#timeline = timeline;
+    return lsn(this.#start + BigInt(this.#at));
   }
 
   /** Appends a record; answers its offset. */
