@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { WalholdError } from '../base/errors.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
 import { chooseRepositories, closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
+import { standsInForGap } from '../repository/stray-timeline.ts';
 import { hasStandbySignal, readPostmaster, type Postmaster } from '../server/data-directory.ts';
 import { clearError, noteError } from '../spool/last-error.ts';
 import { saidLately } from '../spool/said-lately.ts';
@@ -56,6 +57,11 @@ export async function fetchWal(request: FetchRequest, context: HookContext): Pro
       { clock, random, log, tries: FETCH_TRIES, asOf: request.asOf?.at },
     );
     const seen = await circumstances(file, local);
+    if (file.kind === 'segment' && standsInForGap(file, config.allowGap, seen.target)) {
+      log.warning(`${file.name} is left out: WAL ends at ${config.allowGap}, as allow_gap says`);
+      await closeRepositories(repositories);
+      return 'absent';
+    }
     const asker = askerAmong(context.callers, seen.postmaster?.pid);
     const options = { ...seen, asker, allowGap: config.allowGap, spool: local.spool, waitedMs: context.waitedMs };
     const plain = await waitForAnswer(repositories, file, options, context);

@@ -4,7 +4,7 @@
  */
 import { lineage, switchPointOf, type TimelineHistory } from '../postgres/timeline-history.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
-import { segmentName, segmentNumber, segnoOfLsn, type SegmentFile } from '../postgres/wal-name.ts';
+import { parseWalName, segmentName, segmentNumber, segnoOfLsn, type SegmentFile } from '../postgres/wal-name.ts';
 import type { CallOptions } from '../store/store.ts';
 import type { Repository } from './repository.ts';
 import { firstStoredAfter } from './stored-after.ts';
@@ -34,6 +34,23 @@ export function timelinesNeeded(
   const path = lineage(target);
   const after = path.slice(path.indexOf(file.timeline) + 1);
   return { after, fork: segmentName(file.timeline, forkSegno, segmentBytes) };
+}
+
+/**
+ * Whether this segment lies in place of the one at which WAL is allowed to end (`allowGap`, a name), on a timeline that recovery had left
+ * by then. A server that is told that the segment is absent asks for the older timelines' (XLogFileReadAnyTLI), and would replay what
+ * came after the fork there, or stop since that one is missing too. Pure.
+ */
+export function standsInForGap(
+  file: SegmentFile,
+  allowGap: string | undefined,
+  target: TimelineHistory | undefined,
+): boolean {
+  const gap = allowGap === undefined ? undefined : parseWalName(allowGap);
+  if (gap?.kind !== 'segment' || target === undefined) return false;
+  const path = lineage(target);
+  const isLeft = path.includes(file.timeline) && path.includes(gap.timeline) && file.timeline < gap.timeline;
+  return isLeft && file.log === gap.log && file.seg === gap.seg;
 }
 
 /** Whether the target is a stray. One stored segment anywhere proves that it is not; otherwise every repository must answer. */

@@ -34,23 +34,26 @@ import { verifyWal } from './verify-wal.ts';
 
 /** Everything found is in the scope's report. Throws only mistakes of the program and interruptions. */
 export async function verifyRepository(repository: Repository, scope: VerifyScope): Promise<void> {
+  const { signal, report } = scope;
+  // Damage elsewhere is told of where it is found, by the object's own name.
+  let read = IDENTITY_KEY;
   try {
-    await verifyAll(repository, scope);
+    const { systemId } = await requireIdentity(repository.store, { signal });
+    read = repository.url;
+    await verifyAll(repository, systemId, scope);
   } catch (error) {
-    scope.signal.throwIfAborted();
-    // All other damage is told of where it is found.
-    const ofIdentity = hasCode(error, 'store-gone', 'identity') || concernsOneObject(error);
-    scope.report.problem(problemOf(error, ofIdentity ? IDENTITY_KEY : repository.url));
+    signal.throwIfAborted();
+    const object = hasCode(error, 'store-gone', 'identity') ? IDENTITY_KEY : concernsOneObject(error) ? read : repository.url;
+    report.problem(problemOf(error, object));
   }
   for (const trace of tracesOf(repository)) {
     const code = trace.kind === 'delete-marker' || trace.kind === 'hidden' ? 'delete-marker' : 'extra-version';
-    scope.report.problem({ code, object: trace.object, message: describeTrace(trace) });
+    report.problem({ code, object: trace.object, message: describeTrace(trace) });
   }
 }
 
-async function verifyAll(repository: Repository, scope: VerifyScope): Promise<void> {
+async function verifyAll(repository: Repository, systemId: bigint, scope: VerifyScope): Promise<void> {
   const { signal, report } = scope;
-  const { systemId } = await requireIdentity(repository.store, { signal });
   const ids = await listTop(repository, scope);
   const summaries: Omit<BackupRecord, 'parts'>[] = [];
   // One after the other: each one's list of files can be long, and its parts are read in parallel.

@@ -268,6 +268,22 @@ describe('a hole', () => {
     expect(await fetchFile(nameOf(6), ['--allow-gap', 'on'])).toMatchObject({ status: 200 });
   });
 
+  it('that WAL may end at is no reason to go on along the timeline that was left', async () => {
+    await putSegments(stored, 5, 9);
+    await stored.putWal('00000002.history', history(1, 7));
+    await cluster.put('pg_wal/00000002.history', history(1, 7));
+    await putSegments(stored, 8, 9, { timeline: 2 });
+    const words = ['--allow-gap', nameOf(7, 2)];
+    expect(await fetchFile(nameOf(6), words)).toMatchObject({ status: 0 });
+    expect(await fetchFile(nameOf(7, 2), words)).toMatchObject({ status: 1 });
+    const result = await fetchFile(nameOf(7), words);
+    expect(result.status).toBe(1);
+    expect(result.stderr).toContain(`${nameOf(7)} is left out: WAL ends at ${nameOf(7, 2)}, as allow_gap says`);
+    // Who recovers along the first timeline is not concerned.
+    await cluster.put('postgresql.auto.conf', "recovery_target_timeline = '1'\n");
+    expect(await fetchFile(nameOf(7), words)).toMatchObject({ status: 0 });
+  });
+
   it('lets a standby go on, with an error', async () => {
     await becomeStandby();
     await putSegments(stored, 7, 7);

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { archivedCluster, backUp, restored, walhold, walholdOk, type Archived } from '../support/archived-cluster.ts';
@@ -7,7 +7,7 @@ import type { Cluster } from '../support/cluster.ts';
 import { fingerprint } from '../support/fingerprint.ts';
 import { archiveCommand, built } from '../support/hook.ts';
 import { recoverFromArchive, startInVain } from '../support/recovery.ts';
-import { filedSegments, filedWal } from '../support/repository-files.ts';
+import { filedSegments, filedWal, segmentPath } from '../support/repository-files.ts';
 import { copyOf } from '../support/standby.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -45,6 +45,39 @@ describe('a clone that archived nothing but its history file', () => {
     await again.start();
     await again.waitUntilPromoted();
     expect(await fingerprint(again)).toEqual(await fingerprint(cluster));
+  });
+});
+
+describe('a hole where a timeline begins', () => {
+  test('ends a recovery that is allowed to end there, and does not lead it past the fork', async () => {
+    await using original = await archivedCluster({ walhold: { gap_grace: '1s' } });
+    const { cluster, config, repository } = original;
+    await cluster.start();
+    await cluster.query('create table t as select generate_series(1, 100) as i');
+    await backUp(cluster, config);
+    await archiveEverything(cluster);
+    const before = await fingerprint(cluster);
+    await using clone = await copyOf(cluster, { name: 'clone' });
+    await recoverFromArchive(clone, { config });
+    await clone.configure({ archive_mode: 'on', archive_command: await archiveCommand({ config }) });
+    await clone.start();
+    await clone.waitUntilPromoted();
+    for (const server of [cluster, clone]) {
+      await server.query('insert into t select generate_series(1, 100)');
+      await archiveEverything(server);
+      await server.query('insert into t select generate_series(1, 100)');
+      await archiveEverything(server);
+    }
+    const [first = '', ...rest] = await filedSegments(repository, '00000002');
+    expect(rest.length).toBeGreaterThan(0);
+    expect(await filedSegments(repository, '00000001')).toContain(`00000001${first.slice(8)}`);
+    await rm(segmentPath(repository, first));
+
+    await using ended = await restored(cluster, config, ['--end-at-gap']);
+    expect(await readFile(join(ended.dataDir, 'postgresql.auto.conf'), 'utf8')).toContain(`--allow-gap ${first}`);
+    await ended.start();
+    await ended.waitUntilPromoted();
+    expect(await fingerprint(ended)).toEqual(before);
   });
 });
 

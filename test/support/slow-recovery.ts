@@ -170,6 +170,9 @@ export class SlowRecovery {
   }
 
   #fetch(place: Place, target: number, allowGap: Place | undefined): 'served' | 'absent' | 'refused' {
+    const path = this.lineage(target).map(({ timeline }) => timeline);
+    const isLeft = allowGap !== undefined && path.includes(place.timeline) && path.includes(allowGap.timeline);
+    if (isLeft && allowGap.segno === place.segno && place.timeline < allowGap.timeline) return 'absent';
     const stray = this.#leadsPastFork(place, target);
     if (this.isStored(place) && !stray) return 'served';
     if (allowGap !== undefined && keyOf(allowGap) === keyOf(place)) return 'absent';
