@@ -4,15 +4,11 @@ import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
 import { SILENT } from '../base/log.ts';
 import { plainError } from '../base/plain-error.ts';
-import { releaseBeyond } from '../base/release-memory.ts';
 import { closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
 import { readHere, type Reading } from '../repository/verify-reader.ts';
 import type { Stranger } from '../store/store.ts';
 import type { FromThread, Question, ThreadInput, ToThread } from './verify/thread-protocol.ts';
 import { PATIENCE } from './with-repositories.ts';
-
-/** What may lie about that nobody refers to any more. */
-const SPARE_BYTES = 64 * 1024 * 1024;
 
 /** Answers one question at a time until the `end`. */
 async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
@@ -44,10 +40,7 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
     void read(message)
       .then((reading): FromThread => ({ kind: 'read', reading, strangers: met.splice(0) }))
       .catch((error: unknown): FromThread => ({ kind: 'failed', error: plainError(error) }))
-      .then((answer) => {
-        releaseBeyond(SPARE_BYTES);
-        port.postMessage(answer);
-      });
+      .then((answer) => port.postMessage(answer));
   });
 }
 

@@ -65,6 +65,7 @@ function describe({ checked, problems }: VerifyJson, { slice }: VerifyOptions): 
       ? 'names checked, no contents read'
       : `${part}${checked.objects} objects read, ${formatBytes(checked.bytes)}, ${checked.records} WAL records proven`;
   const verdict = problems.length === 0 ? 'no problem found' : `${problems.length} problems found`;
-  if (checked.unproven > 0) lines.push(`${checked.unproven} WAL records begin in segments that were not read beside those they end in`);
+  if (checked.unproven > 0)
+    lines.push(`${checked.unproven} WAL records begin in segments that were not read beside those they end in`);
   return [...lines, `${read}; ${verdict}`].map((line) => `${line}\n`).join('');
 }

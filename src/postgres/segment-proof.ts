@@ -105,8 +105,13 @@ function* contentOf(segment: Buffer, block: number, from: number, to: number, mo
 
 /** Whether a page behind `from` was written for this place and holds anything. Those of a recycled file carry older addresses. */
 function goesOnBehind(segment: Buffer, { blockBytes, magic, pageAddress }: WalHeader, from: number): boolean {
-  for (let page = (Math.floor(from / blockBytes) + 1) * blockBytes; page + blockBytes <= segment.length; page += blockBytes) {
-    if (segment.readUInt16LE(page) !== magic || segment.readBigUInt64LE(page + 8) !== pageAddress + BigInt(page)) continue;
+  for (
+    let page = (Math.floor(from / blockBytes) + 1) * blockBytes;
+    page + blockBytes <= segment.length;
+    page += blockBytes
+  ) {
+    if (segment.readUInt16LE(page) !== magic || segment.readBigUInt64LE(page + 8) !== pageAddress + BigInt(page))
+      continue;
     if (segment.subarray(page + SHORT_HEADER_BYTES, page + blockBytes).some((byte) => byte !== 0)) return true;
   }
   return false;

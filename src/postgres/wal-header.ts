@@ -172,7 +172,7 @@ export function describeFault(fault: SegmentFault): string {
 
 /** What the pages of this major begin with. `undefined`: it is not known here. */
 export function magicOf(major: number): number | undefined {
-  return MAJOR_OF_MAGIC.entries().find(([, one]) => one === major)?.[0];
+  return [...MAJOR_OF_MAGIC].find(([, one]) => one === major)?.[0];
 }
 
 /** What deserves a warning but never a refusal; empty: nothing. */

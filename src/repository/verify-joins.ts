@@ -102,7 +102,8 @@ function misfitOf({ begun, lastRecord }: Standing, proof: SegmentProof): string 
   }
   const last = begun !== undefined && head !== undefined && !head.abandoned ? begun.record.at : lastRecord;
   // 0 is said by the first record of all, and by pg_resetwal.
-  if (firstPrevious === undefined || firstPrevious === 0n || last === undefined || firstPrevious === last) return undefined;
+  if (firstPrevious === undefined || firstPrevious === 0n || last === undefined || firstPrevious === last)
+    return undefined;
   const found = `its first record follows one at ${formatLsn(firstPrevious)}`;
   return `${found}, but the last one in the segment before it begins at ${formatLsn(last)}`;
 }

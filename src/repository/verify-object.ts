@@ -6,26 +6,26 @@ import { HEAD_MAX_BYTES, parseHead, type ObjectHead } from './object-head.ts';
 
 export interface VerifiedObject {
   head: ObjectHead;
-  /** The first bytes of the plain content, at most as many as asked for. */
+  /** The first bytes of the plain content, at most as many as asked for. In the room that was given, if one was. */
   start: Buffer;
   /** All bytes of the object. */
   storedBytes: number;
 }
 
 /**
- * The head's own checksum, length and CRC-32C of all that follows, size and SHA-256 of the plain content. `object` is for messages.
+ * `keep`: so many bytes of the content, or room for them. The head's own checksum, length and CRC-32C of all that follows, size and SHA-256 of the plain content. `object` is for messages.
  * Throws `damaged`.
  */
 export async function verifyObject(
   chunks: AsyncIterable<Uint8Array>,
   object: string,
-  keepBytes: number,
+  keep: number | Buffer,
 ): Promise<VerifiedObject> {
   let reader: ContentReader | undefined;
   let beginning = Buffer.alloc(0);
   const begin = (): ContentReader => {
     const { head, frameBytes } = parseHead(beginning, object);
-    const content = new ContentReader(head, object, keepBytes);
+    const content = new ContentReader(head, object, keep);
     content.write(beginning.subarray(frameBytes));
     return content;
   };
@@ -49,10 +49,13 @@ class ContentReader {
   #stored = 0;
   #crc = 0;
 
-  constructor(head: ObjectHead, object: string, keepBytes: number) {
+  constructor(head: ObjectHead, object: string, keep: number | Buffer) {
     this.#head = head;
     this.#object = object;
-    this.#start = Buffer.alloc(Math.min(keepBytes, head.bytes));
+    this.#start =
+      typeof keep === 'number'
+        ? Buffer.alloc(Math.min(keep, head.bytes))
+        : keep.subarray(0, Math.min(keep.length, head.bytes));
   }
 
   write(stored: Uint8Array): void {

@@ -3,7 +3,7 @@ import type { CallOptions } from '../store/store.ts';
 import type { Repository } from './repository.ts';
 import { readPart, type PartQuestion } from './verify-part.ts';
 import type { Problem } from './verify-problem.ts';
-import { readWal, type WalQuestion, type WalReading } from './verify-wal-object.ts';
+import { readWal, SegmentRooms, type WalQuestion, type WalReading } from './verify-wal-object.ts';
 
 /** What one object was found to be. */
 export interface Reading {
@@ -18,9 +18,10 @@ export interface ContentReader {
 }
 
 /** On the calling thread. */
-export function readHere(options: CallOptions): ContentReader {
+export function readHere({ signal }: CallOptions): ContentReader {
+  const rooms = new SegmentRooms();
   return {
-    wal: (repository, question) => readWal(repository, question, options),
-    part: (repository, question) => readPart(repository, question, options),
+    wal: (repository, question) => readWal(repository, question, { signal, rooms }),
+    part: (repository, question) => readPart(repository, question, { signal }),
   };
 }

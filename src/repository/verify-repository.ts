@@ -43,7 +43,11 @@ export async function verifyRepository(repository: Repository, scope: VerifyScop
     await verifyAll(repository, systemId, scope);
   } catch (error) {
     signal.throwIfAborted();
-    const object = hasCode(error, 'store-gone', 'identity') ? IDENTITY_KEY : concernsOneObject(error) ? read : repository.url;
+    const object = hasCode(error, 'store-gone', 'identity')
+      ? IDENTITY_KEY
+      : concernsOneObject(error)
+        ? read
+        : repository.url;
     report.problem(problemOf(error, object));
   }
   for (const trace of tracesOf(repository)) {

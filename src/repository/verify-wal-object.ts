@@ -1,7 +1,6 @@
 /** The contents of one WAL object: by itself, against its name and the cluster, and record by record. */
 import { proveSegment, type SegmentProof } from '../postgres/segment-proof.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
-import type { WalFile } from '../postgres/wal-name.ts';
 import type { CallOptions } from '../store/store.ts';
 import { oldestAuthentic } from './authentic.ts';
 import { parseWalKey, type WalObject } from './layout.ts';
@@ -32,22 +31,49 @@ export interface FirstPage {
   readonly timeline: TimelineId;
 }
 
+/** Segments are read whole, one after another: what one lay in serves the next. */
+export class SegmentRooms {
+  readonly #free: Buffer[] = [];
+
+  async use<T>(bytes: number, work: (room: Buffer) => Promise<T>): Promise<T> {
+    const free = this.#free.pop();
+    const room = free?.length === bytes ? free : Buffer.allocUnsafeSlow(bytes);
+    try {
+      return await work(room);
+    } finally {
+      this.#free.push(room);
+    }
+  }
+}
+
 /** What is wrong with the object alone is in the answer. Throws what the store says when it does not answer. */
 export async function readWal(
+  repository: Repository,
+  question: WalQuestion,
+  { signal, rooms }: CallOptions & { rooms: SegmentRooms },
+): Promise<WalReading> {
+  const wal = parseWalKey(question.key);
+  if (wal === undefined) throw new RangeError(`${question.key} is no WAL object`);
+  const isText = wal.file.kind === 'history' || wal.file.kind === 'backup-label';
+  if (isText) return await readInto(TEXT_MAX_BYTES, repository, wal, question, { signal });
+  return await rooms.use(question.segmentBytes, (room) => readInto(room, repository, wal, question, { signal }));
+}
+
+async function readInto(
+  keep: number | Buffer,
   { store, url }: Repository,
+  wal: WalObject,
   question: WalQuestion,
   { signal }: CallOptions,
 ): Promise<WalReading> {
-  const { key } = question;
-  const wal = parseWalKey(key);
-  if (wal === undefined) throw new RangeError(`${key} is no WAL object`);
+  const { key } = wal;
   const read: number[] = [];
   try {
     const search = { signal, accepts: ({ faults }: Judged) => faults.length === 0 };
     const found = await oldestAuthentic(store, key, search, async (which) => {
       const opened = await store.open(key, { signal, ...which });
       if (opened === undefined) return undefined;
-      const verified = await verifyObject(opened.chunks, `${url}/${key}`, keepBytes(wal.file, question));
+      const verified = await verifyObject(opened.chunks, `${url}/${key}`, keep);
       read.push(opened.info.bytes);
       return judge(wal, verified, question);
     });
@@ -58,10 +84,6 @@ export async function readWal(
     if (!concernsOneObject(error)) throw error;
     return { problems: [problemOf(error, key)], read };
   }
-}
-
-function keepBytes(file: WalFile, { segmentBytes }: WalQuestion): number {
-  return file.kind === 'segment' || file.kind === 'partial' ? segmentBytes : TEXT_MAX_BYTES;
 }
 
 interface Judged extends Pick<WalReading, 'page' | 'proof'> {

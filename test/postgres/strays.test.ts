@@ -50,7 +50,7 @@ describe('a clone that archived nothing but its history file', () => {
 
 describe('a hole where a timeline begins', () => {
   test('ends a recovery that is allowed to end there, and does not lead it past the fork', async () => {
-    await using original = await archivedCluster({ walhold: { gap_grace: '1s' } });
+    await using original = await archivedCluster({ walhold: { gap_grace: '1s', push_ahead: 0 } });
     const { cluster, config, repository } = original;
     await cluster.start();
     await cluster.query('create table t as select generate_series(1, 100) as i');
@@ -68,6 +68,7 @@ describe('a hole where a timeline begins', () => {
       await server.query('insert into t select generate_series(1, 100)');
       await archiveEverything(server);
     }
+    await clone.stop();
     const [first = '', ...rest] = await filedSegments(repository, '00000002');
     expect(rest.length).toBeGreaterThan(0);
     expect(await filedSegments(repository, '00000001')).toContain(`00000001${first.slice(8)}`);

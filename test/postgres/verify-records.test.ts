@@ -57,11 +57,8 @@ describe.each(CHOSEN_MAJORS)('WAL of PostgreSQL %i', (major) => {
     // Only where the new timeline begins in the middle of a record's segment.
     expect(sound.checked.unproven).toBeLessThanOrEqual(1);
 
-    const name = (await filedSegments(repository, '00000001')).at(3) ?? '';
-    const path = segmentPath(repository, name);
+    const { path, name, record } = await ordinaryRecord(repository);
     const { head, plain } = decodeObject(await readFile(path), name, MIB);
-    const record = recordsIn(plain).find(({ totalLength }) => totalLength > 60 && totalLength < 4000);
-    if (record === undefined) throw new Error('there is no such record');
     const wrong = Buffer.from(plain);
     const at = Number(record.lsn % BigInt(MIB)) + 40;
     wrong.writeUInt8((wrong[at] ?? 0) ^ 1, at);
@@ -69,10 +66,25 @@ describe.each(CHOSEN_MAJORS)('WAL of PostgreSQL %i', (major) => {
     await chmod(path, 0o600);
     await writeFile(path, encodeObject(wrong, { kind, name, systemId }, 1).bytes);
     expect((await verify(archived)).problems).toMatchObject([
-      { code: 'bad-record', object: path.slice(repository.length + 1), message: expect.stringContaining('wrong CRC-32C') as string },
+      {
+        code: 'bad-record',
+        object: path.slice(repository.length + 1),
+        message: expect.stringContaining('wrong CRC-32C') as string,
+      },
     ]);
   });
 });
+
+/** One of a segment that has many after it. */
+async function ordinaryRecord(repository: string): Promise<{ path: string; name: string; record: WalRecord }> {
+  for (const name of await filedSegments(repository, '00000001')) {
+    const path = segmentPath(repository, name);
+    const records = recordsIn(decodeObject(await readFile(path), name, MIB).plain);
+    const record = records.slice(0, -100).find(({ totalLength }) => totalLength > 60 && totalLength < 4000);
+    if (record !== undefined) return { path, name, record };
+  }
+  throw new Error('there is no such record');
+}
 
 function recordsIn(plain: Buffer): WalRecord[] {
   const header = parseWalHeader(plain);

@@ -93,8 +93,20 @@ function clusterWal(): {
   writeUpTo(13, 10_000);
   wal.switchSegment();
   const segments = new Map<string, Buffer>();
-  for (const [timeline, first, last] of [[1, 2, 7], [2, 8, 10], [3, 11, 13]] as const) {
-    for (let segno = first; segno <= last; segno += 1) segments.set(segmentKey(timeline, segno), wal.segment(segno - 2));
+  for (const [timeline, first, last] of [
+    [1, 2, 7],
+    [2, 8, 10],
+    [3, 11, 13],
+  ] as const) {
+    for (let segno = first; segno <= last; segno += 1)
+      segments.set(segmentKey(timeline, segno), wal.segment(segno - 2));
   }
-  return { segments, partials, histories: [[2, one], [3, two]] };
+  return {
+    segments,
+    partials,
+    histories: [
+      [2, one],
+      [3, two],
+    ],
+  };
 }

@@ -2,7 +2,7 @@
 import { SeededRandom } from './seeded-random.ts';
 import type { StoredTimeline } from './wal-inventory.ts';
 
-export const SEGMENT = 16 * 1024 * 1024;
+export const SEGMENT: number = 16 * 1024 * 1024;
 
 export interface MadeBackup {
   id: string;
@@ -107,10 +107,19 @@ export function randomWorld(seed: number): World {
 /** Nothing, single segments, rows of them, or all that is old. */
 function lose(random: SeededRandom, segments: Set<string>, partials: Set<string>): void {
   for (let losses = random.oneIn(3) ? 0 : random.between(1, 4); losses > 0 && segments.size > 0; losses -= 1) {
-    const [timeline = 0, segno = 0] = random.pick([...segments]).split(':').map(Number);
+    const [timeline = 0, segno = 0] = random
+      .pick([...segments])
+      .split(':')
+      .map(Number);
     for (let row = random.oneIn(3) ? random.between(1, 4) : 1; row > 0; row -= 1) {
       segments.delete(`${timeline}:${segno + row - 1}`);
     }
+  }
+  // Where a timeline begins, the one that it left has a segment of the same number.
+  const begun = [...segments].filter((key) => !key.startsWith('1:'));
+  if (begun.length > 0 && random.oneIn(3)) {
+    const [timeline = ''] = random.pick(begun).split(':');
+    segments.delete(begun.find((key) => key.startsWith(`${timeline}:`)) ?? '');
   }
   if (random.oneIn(5)) {
     const oldest = random.between(1, 10);

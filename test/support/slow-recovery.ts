@@ -131,12 +131,22 @@ export class SlowRecovery {
     return able.at(-1) ?? backup.timeline;
   }
 
-  /** Whether `walhold-fetch` calls an absent segment a hole: something lies behind it, on its timeline or on one that left it there or later. */
-  isHole({ timeline, segno }: Place): boolean {
-    return this.timelines.some((other) => {
-      if (other === timeline) return this.highest(other) > segno;
+  /** Whether `walhold-fetch` calls an absent segment a hole: a higher one is stored, on its timeline or on one that left it there or later. */
+  isHole(place: Place): boolean {
+    return this.#behind(place).some((other) => this.highest(other) > place.segno);
+  }
+
+  /** The same, or that segment itself on one that left it there: to be allowed as an end, needed or not. */
+  mayBeHole({ timeline, segno }: Place): boolean {
+    return this.#behind({ timeline, segno }).some(
+      (other) => this.highest(other) >= (other === timeline ? segno + 1 : segno),
+    );
+  }
+
+  #behind({ timeline, segno }: Place): number[] {
+    return this.timelines.filter((other) => {
       const left = this.ancestors(other).find((one) => one.timeline === timeline)?.lsn;
-      return left !== undefined && segnoOf(left) >= segno && this.highest(other) >= segno;
+      return other === timeline || (left !== undefined && segnoOf(left) >= segno);
     });
   }
 
@@ -173,14 +183,14 @@ export class SlowRecovery {
     const path = this.lineage(target).map(({ timeline }) => timeline);
     const isLeft = allowGap !== undefined && path.includes(place.timeline) && path.includes(allowGap.timeline);
     if (isLeft && allowGap.segno === place.segno && place.timeline < allowGap.timeline) return 'absent';
-    const stray = this.#leadsPastFork(place, target);
+    const stray = this.leadsPastFork(place, target);
     if (this.isStored(place) && !stray) return 'served';
     if (allowGap !== undefined && keyOf(allowGap) === keyOf(place)) return 'absent';
     return stray || this.isHole(place) ? 'refused' : 'absent';
   }
 
   /** Behind the fork, on the way to a timeline of which not one segment is stored. */
-  #leadsPastFork(place: Place, target: number): boolean {
+  leadsPastFork(place: Place, target: number): boolean {
     const left = this.ancestors(target).find((one) => one.timeline === place.timeline)?.lsn;
     if (left === undefined || place.segno < segnoOf(left)) return false;
     const path = this.lineage(target).map(({ timeline }) => timeline);

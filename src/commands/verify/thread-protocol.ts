@@ -23,5 +23,4 @@ export type ToThread = Question | { kind: 'end' };
 
 export type FromThread =
   /** `reading`: a `WalReading` to a question about WAL. `strangers`: traces of somebody else, met meanwhile. */
-  | { kind: 'read'; reading: Reading; strangers: readonly Stranger[] }
-  | { kind: 'failed'; error: PlainError };
+  { kind: 'read'; reading: Reading; strangers: readonly Stranger[] } | { kind: 'failed'; error: PlainError };

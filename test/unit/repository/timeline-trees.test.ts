@@ -3,12 +3,14 @@ import { lsn } from '../../../src/postgres/lsn.ts';
 import { timelineId } from '../../../src/postgres/timeline.ts';
 import { microsFromMs } from '../../../src/postgres/timestamp.ts';
 import { gapsOf, windowsOf } from '../../../src/repository/coverage.ts';
+import { safeWal } from '../../../src/repository/lag.ts';
 import type { PathSegment } from '../../../src/repository/recovery-path.ts';
 import type { TimelineWish } from '../../../src/repository/recovery-target.ts';
 import { planRestore, type NoPlan, type PlanRequest, type RestorePlan } from '../../../src/repository/restore-plan.ts';
 import type { PlannedBackup, WalEvidence } from '../../../src/repository/restore-way.ts';
 import type { SegmentFacts } from '../../../src/repository/segment-times.ts';
 import { missingHistories, missingSegments } from '../../../src/repository/verify-names.ts';
+import { historyOf } from '../../../src/repository/wal-inventory.ts';
 import { LONG } from '../../support/effort.ts';
 import { randomWorld, SEGMENT, type MadeBackup, type World } from '../../support/random-timelines.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
@@ -66,7 +68,12 @@ function randomWish(random: SeededRandom, slow: SlowRecovery): Wish {
     { kind: 'lsn', lsn: stop + random.between(-SEGMENT, 5 * SEGMENT) },
     { kind: 'time', minute: random.between(1, 25) },
   ];
-  const timelines: Wish['timeline'][] = ['newest', 'newest', 'current', random.between(1, (slow.timelines.at(-1) ?? 1) + 1)];
+  const timelines: Wish['timeline'][] = [
+    'newest',
+    'newest',
+    'current',
+    random.between(1, (slow.timelines.at(-1) ?? 1) + 1),
+  ];
   return { target: random.pick(targets), timeline: random.pick(timelines), endAtGap: random.oneIn(3) };
 }
 
@@ -79,7 +86,8 @@ function requestOf({ target, timeline, endAtGap }: Wish): PlanRequest {
       return { ...common, target: { kind: 'lsn', lsn: lsn(BigInt(target.lsn)) } };
     case 'time':
       return { ...common, target: { kind: 'time', time: { unixMicros: minute(target.minute), offsetMinutes: 0 } } };
-    default:
+    case 'end':
+    case 'immediate':
       return { ...common, target };
   }
 }
@@ -177,7 +185,7 @@ function slowReach(
     case 'end': {
       if (slow.isStray(timeline) || (reach.next !== undefined && !endAtGap)) return undefined;
       const partial = slow.hasPartial(reach.missing);
-      const allowGap = slow.isHole(reach.missing) ? placeText(reach.missing) : undefined;
+      const allowGap = slow.mayBeHole(reach.missing) ? placeText(reach.missing) : undefined;
       return { to: placeText(partial ? reach.missing : reach.last), partial, allowGap };
     }
   }
@@ -196,7 +204,9 @@ function contradiction(slow: SlowRecovery, wish: Wish, plan: RestorePlan<Planned
   if (wish.target.kind !== 'end') return undefined;
   if (end === 'refused') return `it is refused WAL behind ${read.map(placeText).at(-1)}`;
   if (strange !== undefined) return `it reads ${placeText(strange)}`;
-  return placeText(read.at(-1) as Place) === placeText(plan.walTo) ? undefined : `it goes on to ${placeText(read.at(-1) as Place)}`;
+  return placeText(read.at(-1) as Place) === placeText(plan.walTo)
+    ? undefined
+    : `it goes on to ${placeText(read.at(-1) as Place)}`;
 }
 
 function checkNames(slow: SlowRecovery, seed: number): void {
@@ -213,11 +223,37 @@ function checkNames(slow: SlowRecovery, seed: number): void {
     inIt.map(({ id }) => `${timeline} ${id}: ${last.segno}`),
   );
   expect(windows.sort(), `windows, seed ${seed}`).toEqual(slow.windows().sort());
-  const missing = new Set(missingSegments(backups, stored).map(({ object }) => `${Number.parseInt(object.slice(0, 8), 16)}:${Number.parseInt(object.slice(16), 16)}`));
+  const missing = new Set(
+    missingSegments(backups, stored).map(
+      ({ object }) => `${Number.parseInt(object.slice(0, 8), 16)}:${Number.parseInt(object.slice(16), 16)}`,
+    ),
+  );
   expect([...missing].sort(), `missing segments, seed ${seed}`).toEqual(slowlyMissing(slow));
   const { timelines } = slow;
-  const noHistory = timelines.length === 0 ? [] : between((timelines[0] ?? 0) + 1, timelines.at(-1) ?? 0).filter((one) => !world.histories.has(one));
-  expect(missingHistories(stored).map(({ object }) => Number.parseInt(object, 16)), `histories, seed ${seed}`).toEqual(noHistory);
+  const noHistory =
+    timelines.length === 0
+      ? []
+      : between((timelines[0] ?? 0) + 1, timelines.at(-1) ?? 0).filter((one) => !world.histories.has(one));
+  expect(
+    missingHistories(stored).map(({ object }) => Number.parseInt(object, 16)),
+    `histories, seed ${seed}`,
+  ).toEqual(noHistory);
+}
+
+/** How far the WAL is safe for a server on each timeline, from its newest backup on; without one, from the first stored segment. */
+function checkSafeWal(slow: SlowRecovery, seed: number): void {
+  const { world } = slow;
+  const stored = inventory(world.stored);
+  for (const timeline of slow.timelines) {
+    const safe = safeWal(world.backups.map(planned), historyOf(stored, timelineId(timeline)), stored);
+    const usable = world.backups.filter((backup) => slow.liesOn(backup, timeline)).sort((a, b) => a.stop - b.stop);
+    const newest = usable.at(-1);
+    const first = between(0, 400).find((segno) => slow.isStored(slow.owner(timeline, segno)));
+    const from = newest === undefined ? first : segnoOf(newest.start);
+    let end = from;
+    while (end !== undefined && slow.isStored(slow.owner(timeline, end))) end += 1;
+    expect(safe === undefined ? undefined : segnoOf(Number(safe.end)), `safe WAL, seed ${seed}`).toBe(end);
+  }
 }
 
 function between(first: number, last: number): number[] {
@@ -232,12 +268,21 @@ function slowlyMissing(slow: SlowRecovery): string[] {
     between(segnoOf(start), segnoBefore(stop)).map((segno) => slow.owner(timeline, segno)),
   );
   const lacking = needed.filter((place) => !slow.isStored(place)).map(placeText);
-  return [...new Set([...lacking, ...wholeRows(slow.gaps()).filter((row) => backups.length === 0 || lastOf(row) >= oldest).flat()])].sort();
+  return [
+    ...new Set([
+      ...lacking,
+      ...wholeRows(slow.gaps())
+        .filter((row) => backups.length === 0 || lastOf(row) >= oldest)
+        .flat(),
+    ]),
+  ].sort();
 }
 
 /** Missing segments in a row are one hole. */
 function wholeRows(keys: string[]): string[][] {
-  const places = keys.map((key) => key.split(':').map(Number) as [number, number]).sort(([t, s], [u, v]) => t - u || s - v);
+  const places = keys
+    .map((key) => key.split(':').map(Number) as [number, number])
+    .sort(([t, s], [u, v]) => t - u || s - v);
   const rows: string[][] = [];
   let before: [number, number] | undefined;
   for (const [timeline, segno] of places) {
@@ -273,6 +318,7 @@ describe('trees of timelines, worked out by hand', () => {
       for (let seed = from; seed < from + AT_ONCE; seed += 1) {
         const slow = new SlowRecovery(randomWorld(seed));
         checkNames(slow, seed);
+        checkSafeWal(slow, seed);
         answers.push(...(await checkPlans(slow, new SeededRandom(seed + 1_000_000), seed)));
       }
       // Of everything there is something.

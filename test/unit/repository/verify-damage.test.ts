@@ -1,8 +1,15 @@
 import { describe, expect, it, test } from 'vitest';
-import { IDENTITY_KEY, manifestKey, commitKey, partKey, parseBackupId, type BackupId } from '../../../src/repository/layout.ts';
+import {
+  IDENTITY_KEY,
+  manifestKey,
+  commitKey,
+  partKey,
+  parseBackupId,
+  type BackupId,
+} from '../../../src/repository/layout.ts';
 import { verifyRepository } from '../../../src/repository/verify-repository.ts';
 import { VerifyReport } from '../../../src/repository/verify-scope.ts';
-import { BACKUP_ID, damageable, described, historyKey, identityOf, segmentKey, withContent } from '../../support/damageable.ts';
+import { BACKUP_ID, damageable, historyKey, identityOf, segmentKey, withContent } from '../../support/damageable.ts';
 import { repositoryOn } from '../../support/tampered-repository.ts';
 import { VersionedMemoryBucket } from '../../support/versioned-memory-store.ts';
 
@@ -50,17 +57,23 @@ const at = (objects: Objects, key: string): Buffer => {
   if (bytes === undefined) throw new Error(`there is no ${key}`);
   return bytes;
 };
-const flip = (key: string, where: (bytes: Buffer) => number) => (objects: Objects): void => {
-  const bytes = at(objects, key);
-  const place = where(bytes);
-  bytes.writeUInt8((bytes[place] ?? 0) ^ 4, place);
-};
-const remove = (...keys: string[]) => (objects: Objects): void => {
-  for (const key of keys) if (!objects.delete(key)) throw new Error(`there is no ${key}`);
-};
-const replace = (key: string, change: (bytes: Buffer, objects: Objects) => Buffer) => (objects: Objects): void => {
-  objects.set(key, change(at(objects, key), objects));
-};
+const flip =
+  (key: string, where: (bytes: Buffer) => number) =>
+  (objects: Objects): void => {
+    const bytes = at(objects, key);
+    const place = where(bytes);
+    bytes.writeUInt8((bytes[place] ?? 0) ^ 4, place);
+  };
+const remove =
+  (...keys: string[]) =>
+  (objects: Objects): void => {
+    for (const key of keys) if (!objects.delete(key)) throw new Error(`there is no ${key}`);
+  };
+const replace =
+  (key: string, change: (bytes: Buffer, objects: Objects) => Buffer) =>
+  (objects: Objects): void => {
+    objects.set(key, change(at(objects, key), objects));
+  };
 const rewrite = (key: string, change: (plain: Buffer) => Buffer) =>
   replace(key, (stored) => withContent(key, stored, change));
 const edit = (change: (plain: Buffer) => void) => (plain: Buffer) => {
@@ -70,7 +83,15 @@ const edit = (change: (plain: Buffer) => void) => (plain: Buffer) => {
 const middle = (bytes: Buffer): number => bytes.length >> 1;
 const missing = (...keys: string[]): string[] => keys.map((key) => `missing-segment ${nameOf(key)}`).sort();
 const cutLines = (from: number, to?: number) => (plain: Buffer) =>
-  Buffer.from(plain.toString().split('\n').slice(from, to).map((line) => `${line}\n`).join('').replace(/\n+$/, '\n'));
+  Buffer.from(
+    plain
+      .toString()
+      .split('\n')
+      .slice(from, to)
+      .map((line) => `${line}\n`)
+      .join('')
+      .replace(/\n+$/, '\n'),
+  );
 
 const TABLE: Damage[] = [
   { what: 'nothing', expected: [] },
@@ -103,7 +124,10 @@ const TABLE: Damage[] = [
   { what: 'a flipped bit in a partial', damage: flip(PARTIAL, middle), expected: [`damaged ${PARTIAL}`] },
   {
     what: 'another content in a partial',
-    damage: rewrite(PARTIAL, edit((plain) => plain.writeUInt8(1, MIB - 1))),
+    damage: rewrite(
+      PARTIAL,
+      edit((plain) => plain.writeUInt8(1, MIB - 1)),
+    ),
     expected: [`misfit ${PARTIAL}`],
   },
   { what: 'a flipped bit in a part', damage: flip(PART, middle), expected: [`damaged ${PART}`] },
@@ -159,59 +183,91 @@ const TABLE: Damage[] = [
   },
   {
     what: 'a segment of another cluster',
-    damage: rewrite(S5, edit((plain) => plain.writeBigUInt64LE(42n, 24))),
+    damage: rewrite(
+      S5,
+      edit((plain) => plain.writeBigUInt64LE(42n, 24)),
+    ),
     expected: [`misfit ${S5}`],
   },
   {
     what: 'a wrong address on the first page',
-    damage: rewrite(S5, edit((plain) => plain.writeBigUInt64LE(0x60_0000n, 8))),
+    damage: rewrite(
+      S5,
+      edit((plain) => plain.writeBigUInt64LE(0x60_0000n, 8)),
+    ),
     expected: [`misfit ${S5}`],
   },
   {
     what: 'the magic of another version on the first page',
-    damage: rewrite(S5, edit((plain) => plain.writeUInt16LE(0xd118, 0))),
+    damage: rewrite(
+      S5,
+      edit((plain) => plain.writeUInt16LE(0xd118, 0)),
+    ),
     expected: [`misfit ${S5}`],
   },
   {
     what: 'an unknown magic on the first page',
-    damage: rewrite(S5, edit((plain) => plain.writeUInt16LE(0xd111, 0))),
+    damage: rewrite(
+      S5,
+      edit((plain) => plain.writeUInt16LE(0xd111, 0)),
+    ),
     expected: [`misfit ${S5}`],
   },
   {
     what: 'no magic on the first page',
-    damage: rewrite(S5, edit((plain) => plain.fill(0, 0, 8192))),
+    damage: rewrite(
+      S5,
+      edit((plain) => plain.fill(0, 0, 8192)),
+    ),
     expected: [`misfit ${S5}`],
   },
   {
     what: 'a wrong byte in a record of a well-described segment',
-    damage: rewrite(S5, edit((plain) => flipIn(plain, recordIn(plain) + 30))),
+    damage: rewrite(
+      S5,
+      edit((plain) => flipIn(plain, recordIn(plain) + 30)),
+    ),
     expected: [`bad-record ${S5}`],
   },
   {
     what: 'a wrong link in a record of a well-described segment',
-    damage: rewrite(S5, edit((plain) => flipIn(plain, recordIn(plain) + 9))),
+    damage: rewrite(
+      S5,
+      edit((plain) => flipIn(plain, recordIn(plain) + 9)),
+    ),
     expected: [`bad-record ${S5}`],
   },
   {
     what: 'a wrong header on a page of a well-described segment',
-    damage: rewrite(S5, edit((plain) => flipIn(plain, 50 * 8192 + 9))),
+    damage: rewrite(
+      S5,
+      edit((plain) => flipIn(plain, 50 * 8192 + 9)),
+    ),
     expected: [`bad-record ${S5}`],
   },
   {
     what: 'a wrong byte where a record ends that began in the segment before',
-    damage: rewrite(segmentKey(1, 7), edit((plain) => flipIn(plain, 40))),
+    damage: rewrite(
+      segmentKey(1, 7),
+      edit((plain) => flipIn(plain, 40)),
+    ),
     expected: [`bad-record ${segmentKey(1, 6)}`],
   },
   {
     what: 'zeros from a page on in a well-described segment',
-    damage: rewrite(S5, edit((plain) => plain.fill(0, 60 * 8192))),
+    damage: rewrite(
+      S5,
+      edit((plain) => plain.fill(0, 60 * 8192)),
+    ),
     expected: [`bad-record ${S5}`],
   },
   {
     what: 'the tail of an older segment in a well-described one',
     damage: (objects) => {
       const older = withContent(S5, at(objects, segmentKey(1, 2)), (plain) => plain);
-      rewrite(S5, (plain) => Buffer.concat([plain.subarray(0, 60 * 8192), contentOf(older).subarray(60 * 8192)]))(objects);
+      rewrite(S5, (plain) => Buffer.concat([plain.subarray(0, 60 * 8192), contentOf(older).subarray(60 * 8192)]))(
+        objects,
+      );
     },
     expected: [`bad-record ${S5}`],
   },
@@ -236,7 +292,10 @@ const TABLE: Damage[] = [
   },
   {
     what: 'a newer timeline in a first page',
-    damage: rewrite(S5, edit((plain) => plain.writeUInt32LE(7, 4))),
+    damage: rewrite(
+      S5,
+      edit((plain) => plain.writeUInt32LE(7, 4)),
+    ),
     expected: [`misfit ${S5}`],
   },
   {
@@ -298,10 +357,7 @@ const TABLE: Damage[] = [
   {
     what: 'a history without its last line, so that its timeline seems to have begun earlier',
     damage: rewrite(historyKey(3), cutLines(0, 1)),
-    expected: [
-      `misfit ${historyKey(3)}`,
-      ...missing(segmentKey(3, 8), segmentKey(3, 9), segmentKey(3, 10)),
-    ],
+    expected: [`misfit ${historyKey(3)}`, ...missing(segmentKey(3, 8), segmentKey(3, 9), segmentKey(3, 10))],
     quick: missing(segmentKey(3, 8), segmentKey(3, 9), segmentKey(3, 10)),
   },
 ];
@@ -319,7 +375,7 @@ function wrongIdentity(): string[] {
 }
 
 function contentOf(stored: Buffer): Buffer {
-  let content = Buffer.alloc(0);
+  let content: Buffer = Buffer.alloc(0);
   withContent(S5, stored, (plain) => (content = plain));
   return content;
 }

@@ -48,7 +48,9 @@ describe.each(WAL_MAJORS)('WAL of a real PostgreSQL %i', (major) => {
       }));
       const { problems, records, unproven } = judged(given);
       expect(problems).toEqual([]);
-      const walked = given.map(({ segno, bytes }) => walkRecords(bytes, BigInt(segno * MIB) as never, { verify: 'all' }));
+      const walked = given.map(({ segno, bytes }) =>
+        walkRecords(bytes, BigInt(segno * MIB) as never, { verify: 'all' }),
+      );
       const begun = walked.reduce((sum, walk) => sum + walk.records, 0);
       // The one that goes on in the next segment is proven too, if it does.
       expect(records).toBe(begun + (overwritten ? 0 : 1));
@@ -65,11 +67,16 @@ describe.each(WAL_MAJORS)('WAL of a real PostgreSQL %i', (major) => {
 });
 
 /** WAL of some segments, and where its records lie. */
-function randomWal(random: SeededRandom, segments: number): { wal: WalBuilder; records: [from: number, bytes: number][] } {
+function randomWal(
+  random: SeededRandom,
+  segments: number,
+): { wal: WalBuilder; records: [from: number, bytes: number][] } {
   const wal = new WalBuilder({ segments, previous: 0n });
   const records: [number, number][] = [];
   while (wal.at < segments * MIB) {
-    const size = random.oneIn(40) ? random.between(100_000, 1_500_000) : random.between(0, random.oneIn(3) ? 20_000 : 300);
+    const size = random.oneIn(40)
+      ? random.between(100_000, 1_500_000)
+      : random.between(0, random.oneIn(3) ? 20_000 : 300);
     records.push([wal.record({ data: Buffer.alloc(size, random.below(256)) }), size + 24]);
   }
   return { wal, records };
@@ -147,7 +154,11 @@ describe('a segment that does not follow the one before it', () => {
   const [switched, next] = pair(false);
 
   test.each<[string, Given[], string]>([
-    ['goes on with what none has begun', [switched, rest], '6: it goes on with a record that the segment before it does not begin'],
+    [
+      'goes on with what none has begun',
+      [switched, rest],
+      '6: it goes on with a record that the segment before it does not begin',
+    ],
     [
       'lacks the rest of a record',
       [long, next],
@@ -203,7 +214,11 @@ describe('records that end before the segment does', () => {
 
   test.each<[string, Given, string]>([
     ['zeros', built(sound), 'its records end at 0/508150, and only zeros follow'],
-    ['a wrong checksum', built((bytes, at) => bytes.writeUInt8(99, at + 30)), 'the record at 0/507D50 has a wrong CRC-32C'],
+    [
+      'a wrong checksum',
+      built((bytes, at) => bytes.writeUInt8(99, at + 30)),
+      'the record at 0/507D50 has a wrong CRC-32C',
+    ],
     ['a wrong link', built((bytes, at) => bytes.writeUInt8(99, at + 8)), 'what follows at 0/507D50 is no valid record'],
   ])('%s: wrong where WAL goes on in the next segment, and an end where it does not', (_, given, message) => {
     expect(judged([given], true).problems.map((one) => one.replace(/0\/[0-9A-F]+/, 'X'))).toEqual([
