@@ -1,5 +1,5 @@
 /** One backup in one repository: its record, its objects by name and size, its manifest, and the contents of its parts. */
-import { forEachParallel } from '../base/parallel.ts';
+import { mapParallel } from '../base/parallel.ts';
 import { parseManifest, type Manifest, type ManifestEntry } from '../postgres/manifest-reader.ts';
 import { sha256 } from '../stream/checksum.ts';
 import { readAuthentic } from './authentic.ts';
@@ -9,7 +9,7 @@ import { readRecord } from './backups.ts';
 import { commitKey, manifestKey, type BackupId } from './layout.ts';
 import { decodeObject } from './object-codec.ts';
 import type { Repository } from './repository.ts';
-import { concernsOneObject, problemOf } from './verify-problem.ts';
+import { concernsOneObject, problemOf, type Problem } from './verify-problem.ts';
 import { readHere } from './verify-reader.ts';
 import { inSlice, type VerifyScope } from './verify-scope.ts';
 
@@ -43,9 +43,12 @@ export async function verifyBackup(
   if (scope.slice === undefined) return record;
   const manifest = await verifyManifest(repository, record, scope);
   const wanted = objects.filter(({ key }) => there.has(key) && inSlice(scope.slice, key));
-  await forEachParallel(wanted, scope.jobs, async (object) => {
-    await verifyPart(repository, record, object, manifest, scope);
-  });
+  const found = await mapParallel(
+    wanted,
+    scope.jobs,
+    async (object) => await verifyPart(repository, record, object, manifest, scope),
+  );
+  for (const problem of found.flat()) scope.report.problem(problem);
   return record;
 }
 
@@ -103,14 +106,14 @@ async function verifyPart(
   object: StreamedObject,
   manifest: ReadonlyMap<string, ManifestEntry> | undefined,
   scope: VerifyScope,
-): Promise<void> {
+): Promise<readonly Problem[]> {
   const files = (object.frames ?? []).flatMap((frame) => frame.files);
   const checksums = files.map(({ path }) => manifest?.get(pathKey(path))?.checksum);
   const reader = scope.reader ?? readHere(scope);
   const question = { ...object, systemId: record.server.systemId, checksums };
   const { problems, read } = await reader.part(repository, question);
   for (const bytes of read) scope.report.checked(bytes);
-  for (const problem of problems) scope.report.problem(problem);
+  return problems;
 }
 
 /** Runs a check of one object: what is wrong with it alone is reported, and the rest goes on. */

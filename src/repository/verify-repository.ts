@@ -35,20 +35,15 @@ import { verifyWal } from './verify-wal.ts';
 /** Everything found is in the scope's report. Throws only mistakes of the program and interruptions. */
 export async function verifyRepository(repository: Repository, scope: VerifyScope): Promise<void> {
   const { signal, report } = scope;
-  // Damage elsewhere is told of where it is found, by the object's own name.
-  let read = IDENTITY_KEY;
+  let isKnown = false;
   try {
     const { systemId } = await requireIdentity(repository.store, { signal });
-    read = repository.url;
+    isKnown = true;
     await verifyAll(repository, systemId, scope);
   } catch (error) {
     signal.throwIfAborted();
-    const object = hasCode(error, 'store-gone', 'identity')
-      ? IDENTITY_KEY
-      : concernsOneObject(error)
-        ? read
-        : repository.url;
-    report.problem(problemOf(error, object));
+    const ofIdentity = hasCode(error, 'store-gone', 'identity') || (!isKnown && concernsOneObject(error));
+    report.problem(problemOf(error, ofIdentity ? IDENTITY_KEY : repository.url));
   }
   for (const trace of tracesOf(repository)) {
     const code = trace.kind === 'delete-marker' || trace.kind === 'hidden' ? 'delete-marker' : 'extra-version';
