@@ -62,7 +62,12 @@ export async function createDurably(
 export async function replaceDurably(path: string, bytes: Uint8Array | string, mode: number): Promise<void> {
   const temporary = temporaryName(dirname(path));
   await writeAndSync(temporary, (handle) => handle.writeFile(bytes), mode);
-  await rename(temporary, path);
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
   await syncDirectory(dirname(path));
 }
 

@@ -1,7 +1,7 @@
 import { WalholdError } from '../base/errors.ts';
 
 /** What a newer version has; all else that is not known is a mistake of whoever typed it. */
-const COMMANDS: ReadonlySet<string> = new Set(['report', 'dump', 'wal find']);
+const COMMANDS: ReadonlySet<string> = new Set(['dump', 'wal find']);
 
 /** The refusal of a command that this version lacks; `undefined`: it is none of those. */
 export function notYet(word: string): WalholdError | undefined {

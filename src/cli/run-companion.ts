@@ -12,6 +12,7 @@ import { addExpireCommand } from './commands/expire.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLockCommand } from './commands/lock.ts';
 import { addRepoCommand } from './commands/repo.ts';
+import { addReportCommand } from './commands/report.ts';
 import { addRestoreCommand } from './commands/restore.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addVerifyCommand } from './commands/verify.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly ((companion: Companion) => void)[] = [
   addListCommand,
   addCheckCommand,
   addStatusCommand,
+  addReportCommand,
   addVerifyCommand,
   addDrillCommand,
   addWalCommand,

@@ -4,7 +4,7 @@ import { segmentName, segnoOfLsn } from '../postgres/wal-name.ts';
 import { wholeBackups } from '../repository/backup-chain.ts';
 import type { BackupSummary } from '../repository/backups.ts';
 import { lastMoment } from '../repository/commit-search.ts';
-import { gapsOf, windowsOf, type RecoveryWindow } from '../repository/coverage.ts';
+import { gapsOf, windowsOf, type Gap, type RecoveryWindow } from '../repository/coverage.ts';
 import { backupLocks, readKnownLocks } from '../repository/lock/known-locks.ts';
 import { pointOf, readOverview, type Overview } from '../repository/overview.ts';
 import { pathLegs } from '../repository/recovery-path.ts';
@@ -123,23 +123,27 @@ export async function windowsJson(overview: Overview, { signal }: { signal: Abor
   return await Promise.all(windows.map((window) => windowJson(window, inventory, times)));
 }
 
+export async function gapsJson(overview: GapEvidence, options: { signal: AbortSignal }): Promise<GapJson[]> {
+  const segmentBytes = overview.inventory?.segmentBytes ?? 0;
+  return (await gapsLeft(overview, options)).map(({ timeline, first, last }) => ({
+    timeline,
+    first: segmentName(timeline, first, segmentBytes),
+    last: segmentName(timeline, last, segmentBytes),
+  }));
+}
+
+type GapEvidence = Pick<Overview, 'inventory' | 'repositories' | 'systemId' | 'backups'>;
+
 /** Not what was given up by `expire`. */
-export async function gapsJson(
-  { inventory, repositories, systemId, backups }: Pick<Overview, 'inventory' | 'repositories' | 'systemId' | 'backups'>,
+export async function gapsLeft(
+  { inventory, repositories, systemId, backups }: GapEvidence,
   { signal }: { signal: AbortSignal },
-): Promise<GapJson[]> {
+): Promise<Gap[]> {
   if (inventory === undefined) return [];
-  const { segmentBytes } = inventory;
-  const name = (timeline: RecoveryWindow['timeline'], segno: bigint): string =>
-    segmentName(timeline, segno, segmentBytes);
   const gaps = gapsOf(inventory);
   const expired = await expiredIn(repositories, gaps, { signal, systemId });
   const points = backups.map(({ summary }) => pointOf(summary));
-  return withoutExpired(gaps, expired, { backups: points, segmentBytes }).map(({ timeline, first, last }) => ({
-    timeline,
-    first: name(timeline, first),
-    last: name(timeline, last),
-  }));
+  return withoutExpired(gaps, expired, { backups: points, segmentBytes: inventory.segmentBytes });
 }
 
 async function windowJson(

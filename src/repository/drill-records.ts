@@ -1,4 +1,5 @@
 import { hasCode } from '../base/errors.ts';
+import { mapParallel } from '../base/parallel.ts';
 import type { CallOptions } from '../store/store.ts';
 import { DRILL_RECORD_MAX_BYTES, formatDrillRecord, parseDrillRecord, type DrillRecord } from './drill-record.ts';
 import { DRILL_PREFIX, drillKey, isDrillKey } from './layout.ts';
@@ -45,18 +46,43 @@ export async function readKnownDrills(
   return { last: found[0], proven: found.find(({ ok }) => ok), failures };
 }
 
-/** Newest first, up to the first that went well. */
-async function newestDrills(
-  repository: Repository,
-  { systemId, now, signal }: CallOptions & { systemId: bigint; now: number },
-): Promise<DrillRecord[]> {
+/** The newest of each repository, `most` at the most, newest first; those that cannot be trusted are left out. */
+export async function readDrills(
+  repositories: readonly Repository[],
+  options: CallOptions & { systemId: bigint; now: number; most: number; jobs: number },
+): Promise<{ drills: DrillRecord[]; failures: readonly RepositoryFailure[] }> {
+  const drills: DrillRecord[] = [];
+  const failures: RepositoryFailure[] = [];
+  for (const repository of repositories) {
+    try {
+      const keys = (await newestKeys(repository, options)).slice(0, options.most);
+      const read = await mapParallel(keys, options.jobs, (key) => readDrill(repository, key, options));
+      drills.push(...read.filter((record) => record !== undefined));
+    } catch (error) {
+      options.signal.throwIfAborted();
+      failures.push({ repository, error });
+    }
+  }
+  drills.sort((a, b) => b.at.getTime() - a.at.getTime());
+  return { drills: drills.slice(0, options.most), failures };
+}
+
+async function newestKeys(repository: Repository, { now, signal }: CallOptions & { now: number }): Promise<string[]> {
   const keys: string[] = [];
   const last = drillKey(new Date(now + (repository.store.clockSkewMs?.() ?? 0) + MOST_SKEW_MS));
   for await (const entry of repository.store.list(DRILL_PREFIX, { signal, delimited: true })) {
     if (entry.kind === 'object' && isDrillKey(entry.key) && entry.key <= last) keys.push(entry.key);
   }
+  return keys.reverse();
+}
+
+/** Newest first, up to the first that went well. */
+async function newestDrills(
+  repository: Repository,
+  { systemId, now, signal }: CallOptions & { systemId: bigint; now: number },
+): Promise<DrillRecord[]> {
   const records: DrillRecord[] = [];
-  for (const key of keys.toReversed().slice(0, MOST_READ)) {
+  for (const key of (await newestKeys(repository, { now, signal })).slice(0, MOST_READ)) {
     const record = await readDrill(repository, key, { systemId, signal });
     if (record !== undefined) records.push(record);
     if (record?.ok === true) break;

@@ -98,6 +98,15 @@ export class StoredSegments {
     return runs satisfies readonly SegmentRun[];
   }
 
+  /**
+   * Of all entries, rising, what needs no object for each: first numbers, times of storing (ms; NaN: not known), compressed bytes. Each is
+   * one segment unless seals were used.
+   */
+  each(visit: (segno: number, storedAtMs: number, storedBytes: number) => void): void {
+    for (let at = 0; at < this.#segnos.length; at += 1)
+      visit(this.#segnos[at] ?? 0, this.#storedAtMs[at] ?? 0, this.#bytes[at] ?? 0);
+  }
+
   /** Rising. A listed segment is a span of one. */
   *spans(): Generator<StoredSpan> {
     for (let at = 0; at < this.#segnos.length; at += 1) yield this.#at(at);

@@ -48,6 +48,7 @@ function evidenceOf(world: World): WalEvidence {
     times: {
       segment: ({ timeline, segno }) => Promise.resolve(facts(`${timeline}:${segno}`)),
       partial: () => Promise.resolve({ ...facts(''), commits: undefined }),
+      storedAt: () => Promise.resolve(undefined),
     },
   };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
 import {
   IDENTITY_KEY,
   manifestKey,
@@ -47,7 +48,7 @@ async function verified(
   for (const [key, bytes] of objects) bucket.put(key, bytes);
   meddle?.(bucket);
   const report = new VerifyReport();
-  await verifyRepository(repositoryOn(bucket), { signal, jobs: 3, slice, report });
+  await verifyRepository(repositoryOn(bucket), { signal, clock: systemClock, jobs: 3, slice, report });
   return { found: report.problems.map(({ code, object }) => `${code} ${object}`).sort(), report };
 }
 type VerifyScopeSlice = { n: number; of: number } | undefined;
