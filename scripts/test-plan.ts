@@ -38,6 +38,9 @@ const BUILD: Check = { name: 'build', argv: node('scripts/build.ts'), limitSecon
 // The first run compiles them.
 const SERVERS: Check = { name: 'servers', argv: node('scripts/test-servers.ts'), limitSeconds: 25 * MINUTE };
 
+// The first run unpacks it.
+const BROWSER: Check = { name: 'browser', argv: node('scripts/chromium.ts'), limitSeconds: 10 * MINUTE };
+
 const STATIC_CHECKS: readonly Check[] = [
   { name: 'types', argv: bin('tsc', '--noEmit'), limitSeconds: 2 * MINUTE },
   {
@@ -62,7 +65,7 @@ export function planOf(words: readonly string[]): Plan {
   if (first === undefined || first === 'ci' || first === 'long') {
     const long = first === 'long';
     return {
-      checks: [BUILD, ...STATIC_CHECKS, SERVERS],
+      checks: [BUILD, ...STATIC_CHECKS, SERVERS, BROWSER],
       projects: Object.keys(PROJECT_LIMITS).map((name) => projectOf(name, [], long ? LONG_FACTOR : 1)),
       env: long ? { WALHOLD_TEST_LONG: '1' } : {},
     };

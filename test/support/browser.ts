@@ -84,7 +84,14 @@ export class Browser implements AsyncDisposable {
   async resize({ width, height = 900, scheme }: Screen): Promise<void> {
     const mobile = width < 600;
     await this.#call('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile });
-    await this.#call('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
+    await this.emulate('screen', scheme);
+  }
+
+  async emulate(media: 'screen' | 'print', scheme: Screen['scheme']): Promise<void> {
+    await this.#call('Emulation.setEmulatedMedia', {
+      media,
+      features: [{ name: 'prefers-color-scheme', value: scheme }],
+    });
   }
 
   /** Resolves when the page is there with all that it needs. */

@@ -2,24 +2,24 @@
 import { formatBytes } from '../format-bytes.ts';
 import { dataTable } from './figure.ts';
 import { count } from './judgement.ts';
-import { html, NOTHING, type Markup } from './markup.ts';
+import { html, NOTHING, shortText, type Markup } from './markup.ts';
 import type { BackupFact, ReportFacts } from './report-facts.ts';
-import { timeMark, timeText } from './time-text.ts';
+import { timeText } from './time-text.ts';
 
 /** The newest; a row is some 400 bytes. */
 const MOST_ROWS = 2000;
 
 const COLUMNS = [
-  { name: 'Backup' },
-  { name: 'Builds on', kind: 'wide' },
+  { name: 'Backup', kind: 'code' },
+  { name: 'Builds on', kind: 'wide code' },
   { name: 'Label', kind: 'wide' },
-  { name: 'Ended at', kind: 'wide' },
+  { name: 'Ended at', kind: 'wide whole' },
   { name: 'Timeline', kind: 'wide number' },
   { name: 'Start LSN', kind: 'wide number' },
   { name: 'PG', kind: 'wide' },
   { name: 'Size', kind: 'wide number' },
   { name: 'Stored', kind: 'number' },
-  { name: 'Locked until' },
+  { name: 'Locked until', kind: 'whole' },
 ] as const;
 
 export function backupTables({ backups }: Pick<ReportFacts, 'backups'>): Markup {
@@ -42,12 +42,11 @@ ${dataTable(`Backups of ${month}, newest first`, COLUMNS, backups.map(cells))}</
 function cells(backup: BackupFact): (string | Markup)[] {
   const { id, parent, label, stoppedAt, timeline, startLsn, pgVersion, sizeBytes, storedBytes, lockedUntil, fault } =
     backup;
-  const why = fault === undefined ? NOTHING : html`<br /><strong class="bad">cannot be restored: ${fault}</strong>`;
   return [
-    html`<code>${id}</code>${why}`,
-    parent === undefined ? '' : html`<code>${parent}</code>`,
-    html`<bdi>${label}</bdi>`,
-    timeMark(stoppedAt),
+    fault === undefined ? id : html`${id}<br /><strong class="bad">cannot be restored: ${fault}</strong>`,
+    parent ?? '',
+    html`<bdi>${shortText(label)}</bdi>`,
+    timeText(stoppedAt),
     String(timeline),
     startLsn,
     pgVersion.split(' ')[0] ?? '',

@@ -1,6 +1,6 @@
 /** What drills have proven. */
 import { AXIS_PX, dataTable, figure, valueLine } from './figure.ts';
-import { html, type Markup } from './markup.ts';
+import { html, shortText, type Markup } from './markup.ts';
 import type { DrillFact, ReportFacts } from './report-facts.ts';
 import { DAY_MS, HOUR_MS } from './time-scale.ts';
 import { durationText, timeMark, timeText } from './time-text.ts';
@@ -19,7 +19,7 @@ export function drillSection({ drills }: Pick<ReportFacts, 'drills'>): Markup {
       ? html`<p>None of the drills found all well.</p>`
       : html`<p>
           Recovery was last proven at <strong>${timeMark(proven.at)}</strong>, with backup
-          <code>${proven.backup}</code>, ${proven.target}.
+          <code>${proven.backup}</code>, ${shortText(proven.target)}.
         </p>`;
   return html`${words}${drillFigure(drills)}`;
 }
@@ -100,11 +100,11 @@ function drillTable(drills: readonly DrillFact[]): Markup {
     ms === undefined ? '-' : `${ms < 0 ? 'minus ' : ''}${durationText(ms)}`;
   const rows = drills.map(({ at, ok, rtoMs, rpoMs, backup, target, failed }) => [
     timeMark(at),
-    ok ? 'all well' : ['wrong', ...failed.slice(0, 5)].join('; '),
+    ok ? 'all well' : ['wrong', ...failed.slice(0, 5).map(shortText)].join('; '),
     duration(rtoMs),
     duration(rpoMs),
     backup,
-    target,
+    shortText(target),
   ]);
   return dataTable('Drills, newest first', columns, rows);
 }

@@ -85,10 +85,12 @@ export function valueLine(y: number, label: string): Markup {
   return html`<line class="grid" x1="0" x2="100%" y1="${y}" y2="${y}" />${name}`;
 }
 
+type Kind = 'number' | 'code' | 'whole';
+
 export interface Column {
   readonly name: string;
-  /** Numbers stand at the right; `wide`: left out on narrow screens. */
-  readonly kind?: 'number' | 'wide' | 'wide number';
+  /** `number`: stands at the right; `code` and `whole` are not broken into lines; `wide`: left out on narrow screens. */
+  readonly kind?: Kind | 'wide' | `wide ${Kind}`;
 }
 
 /** A table that scrolls by itself where it is too wide, also by the keyboard. */

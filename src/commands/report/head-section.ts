@@ -59,7 +59,7 @@ function tiles(facts: ReportFacts): Markup[] {
   const newest = windows.reduce((latest, { to }) => Math.max(latest, to), -Infinity);
   const backup = backups.filter(({ fault }) => fault === undefined).at(-1);
   const proven = drills.find(({ ok }) => ok);
-  const ago = (ms: number): string => (ms > at ? 'ahead of the clock' : `${durationText(at - ms)} before`);
+  const ago = (ms: number): string => (ms > at ? 'ahead of the clock' : `${durationText(at - ms)} before the report`);
   const stored =
     lanes.reduce((sum, { bytes }) => sum + bytes, 0) + backups.reduce((sum, one) => sum + one.storedBytes, 0);
   const fullBackups = backups.filter(({ type }) => type === 'full').length;

@@ -1,4 +1,5 @@
 /** What is wrong, and what should be looked at: the head of a report. Pure. */
+import { shortText } from './markup.ts';
 import type { ReportFacts } from './report-facts.ts';
 import { DAY_MS, HOUR_MS } from './time-scale.ts';
 import { durationText, timeText } from './time-text.ts';
@@ -103,7 +104,7 @@ function lockFindings({ locks, at }: ReportFacts): Finding[] {
 
 function named(names: readonly string[]): string {
   const more = names.length - MOST_NAMED;
-  return names.slice(0, MOST_NAMED).join(', ') + (more > 0 ? `, and ${more} more` : '');
+  return names.slice(0, MOST_NAMED).map(shortText).join(', ') + (more > 0 ? `, and ${more} more` : '');
 }
 
 export function count(number: number, noun: string): string {

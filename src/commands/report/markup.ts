@@ -53,3 +53,10 @@ function escaped(text: string): string {
     .replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '')
     .replace(/[&<>"']/g, (one) => ENTITIES[one] ?? '');
 }
+
+/** What somebody else wrote, as far as a page has room for it. */
+export function shortText(text: string): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`;
+}
+
+const LONGEST = 200;

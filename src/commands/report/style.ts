@@ -20,7 +20,7 @@ export const STYLE: string = `:root{color-scheme:light dark;${LIGHT}}
 @media (prefers-color-scheme:dark){:root{${DARK}}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0 auto;max-width:72rem;padding:1rem clamp(.75rem,3vw,2rem);background:var(--page);color:var(--text);
+body{margin:0 auto;max-width:80rem;padding:1rem clamp(.75rem,3vw,2rem);background:var(--page);color:var(--text);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.7rem;line-height:1.2;margin:.5rem 0 .25rem}
 h2{font-size:1.25rem;margin:0 0 .75rem}
@@ -77,7 +77,8 @@ table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric
 caption{text-align:left;color:var(--soft);padding:.25rem 0}
 th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--line)}
 th{font-weight:600;white-space:nowrap}
-td code,time span{white-space:nowrap}
+td code,time span,.code,.whole{white-space:nowrap}
+td.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.8rem}
 .number{text-align:right;white-space:nowrap}
 footer{font-size:.875rem;margin:1.5rem 0}
 @media (max-width:48rem){.wide,.odd{display:none}.card{padding:1rem .9rem}.state{padding:.9rem 1rem}

@@ -74,7 +74,9 @@ function drawLane(lane: Lane, top: number, facts: ReportFacts, scale: TimeScale)
   return html`<g
     ><text class="name" x="0" y="${top + NAME_Y}">${laneName(lane)}</text>
     ${lane.spans.map((span) => bar('wal', span, top + WAL_Y, WAL_PX, scale))}
-    ${here<WindowFact>(facts.windows).map((window) => bar('window', window, top + WINDOW_Y, 5, scale))}
+    ${here<WindowFact>(facts.windows)
+      .slice(-MOST_HOLES)
+      .map((window) => bar('window', window, top + WINDOW_Y, 5, scale))}
     ${here<GapFact>(facts.gaps)
       .slice(-MOST_HOLES)
       .map((gap) => hole(gap, top, scale))}
