@@ -31,7 +31,7 @@ export function reportPage(facts: ReportFacts): string {
     ['backups', 'Backups', backupTables(facts)],
   ];
   const places = repositories.map(({ number, url }) => html`<li>Repository ${number}: <code>${url}</code></li>`);
-  return html`<!doctype html>
+  const page = html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -71,5 +71,6 @@ export function reportPage(facts: ReportFacts): string {
         </main>
         <footer><p>Made by ${by}. All times are UTC.</p></footer>
       </body>
-    </html> `.text;
+    </html> `;
+  return `${page.text.trimEnd()}\n`;
 }

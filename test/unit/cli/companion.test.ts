@@ -44,7 +44,6 @@ describe('the companion', () => {
     [['wal', 'find', 'x'], '"wal find" is not supported by this version', 'See --help'],
     [['dump', '--help'], '"dump" is not supported by this version', 'See --help'],
     [['dump', '-?'], '"dump" is not supported by this version', 'See --help'],
-    [['report', '-o'], 'the option -o, --output <FILE> needs a value', ''],
     [['lsit', '--help'], 'unknown command "lsit"', 'Did you mean "list"?'],
     [['list', '--as-of', 'yesterday', '--repo', 'file:///x'], 'bad value for --as-of: "yesterday"', 'Give the offset'],
     [['backup', '--as-of', '2026-01-01'], 'this command does not take --as-of', 'Commands that only read'],
