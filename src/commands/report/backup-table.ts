@@ -9,6 +9,8 @@ import { timeText } from './time-text.ts';
 /** The newest; a row is some 400 bytes. */
 const MOST_ROWS = 2000;
 
+const LONGEST_LABEL = 80;
+
 const COLUMNS = [
   { name: 'Backup', kind: 'code' },
   { name: 'Builds on', kind: 'wide code' },
@@ -45,7 +47,7 @@ function cells(backup: BackupFact): (string | Markup)[] {
   return [
     fault === undefined ? id : html`${id}<br /><strong class="bad">cannot be restored: ${fault}</strong>`,
     parent ?? '',
-    html`<bdi>${shortText(label)}</bdi>`,
+    html`<bdi>${shortText(label, LONGEST_LABEL)}</bdi>`,
     timeText(stoppedAt),
     String(timeline),
     startLsn,

@@ -100,7 +100,7 @@ function drillTable(drills: readonly DrillFact[]): Markup {
     ms === undefined ? '-' : `${ms < 0 ? 'minus ' : ''}${durationText(ms)}`;
   const rows = drills.map(({ at, ok, rtoMs, rpoMs, backup, target, failed }) => [
     timeMark(at),
-    ok ? 'all well' : ['wrong', ...failed.slice(0, 5).map(shortText)].join('; '),
+    ok ? 'all well' : ['wrong', ...failed.slice(0, 5).map((text) => shortText(text))].join('; '),
     duration(rtoMs),
     duration(rpoMs),
     backup,

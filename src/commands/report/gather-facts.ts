@@ -7,6 +7,7 @@ import { segmentName, segnoOfLsn } from '../../postgres/wal-name.ts';
 import { readDrills } from '../../repository/drill-records.ts';
 import type { DrillRecord } from '../../repository/drill-record.ts';
 import { backupLocks, nextLockExpiry, readKnownLocks } from '../../repository/lock/known-locks.ts';
+import type { Gap } from '../../repository/coverage.ts';
 import type { Overview } from '../../repository/overview.ts';
 import type { Repository, RepositoryFailure } from '../../repository/repository.ts';
 import { storedSegmentTimes } from '../../repository/segment-times.ts';
@@ -25,6 +26,7 @@ export type FactsContext = Pick<CommandContext, 'signal' | 'clock' | 'log' | 'by
 
 /** About a weekly drill of a year. */
 const MOST_DRILLS = 53;
+const MOST_GAPS = 1000;
 const NO_TIMES: StoredTimes = { bytesByMonth: new Map(), lanes: new Map(), storedAt: new Float64Array(), samples: [] };
 
 export async function gatherFacts(
@@ -43,6 +45,7 @@ export async function gatherFacts(
   const scale = timeScale(Math.min(begin ?? at, at), at);
   const times = inventory === undefined ? NO_TIMES : storedTimes(inventory, scale);
   const windows = await windowsJson(overview, context);
+  const gaps = await gapsLeft(overview, context);
   return {
     at,
     asOf: context.asOf !== undefined,
@@ -55,7 +58,8 @@ export async function gatherFacts(
     windows: windows.map(({ timeline, from, to, ...lsns }) => {
       return { ...lsns, timeline: timeline as Lane['timeline'], from: Date.parse(from), to: Date.parse(to) };
     }),
-    gaps: await gapFacts(overview, context),
+    gaps: gapFacts(overview, gaps.slice(-MOST_GAPS)),
+    gapCount: gaps.length,
     lanes: inventory === undefined ? [] : timelinesOf(inventory).map((one) => laneOf(one, inventory, times)),
     damagedHistories: (inventory?.damagedHistories ?? []).map(({ timeline }) => timeline),
     strange: inventory?.strange ?? [],
@@ -97,11 +101,10 @@ function failureText(error: unknown): string {
   return error.detail === undefined ? error.message : `${error.message}: ${error.detail}`;
 }
 
-async function gapFacts(overview: Overview, context: FactsContext): Promise<GapFact[]> {
-  const { inventory } = overview;
+function gapFacts({ inventory }: Overview, gaps: readonly Gap[]): GapFact[] {
   if (inventory === undefined) return [];
   const { segmentBytes } = inventory;
-  return (await gapsLeft(overview, context)).map(({ timeline, first, last }) => {
+  return gaps.map(({ timeline, first, last }) => {
     const { segments } = walOf(inventory, timeline);
     const before = previousStored(segments.runs, first) ?? -1n;
     return {

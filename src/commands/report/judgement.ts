@@ -26,7 +26,7 @@ export function judge(facts: ReportFacts): Finding[] {
 }
 
 function losses(facts: ReportFacts): Finding[] {
-  const { repositories, backups, windows, gaps, damaged, damagedHistories } = facts;
+  const { repositories, backups, windows, gaps, gapCount, damaged, damagedHistories } = facts;
   const findings: Finding[] = [];
   const wrong = (text: string): unknown => findings.push({ level: 'wrong', text });
   for (const { number, url, failure } of repositories) {
@@ -44,9 +44,9 @@ function losses(facts: ReportFacts): Finding[] {
     wrong(
       `The history of ${count(damagedHistories.length, 'timeline')} is damaged: ${named(damagedHistories.map(String))}.`,
     );
-  if (gaps.length > 0) {
+  if (gapCount > 0) {
     const holes = gaps.map(({ first, last }) => (first === last ? first : `${first} to ${last}`));
-    wrong(`WAL is missing in ${count(gaps.length, 'place')}: ${named(holes.toReversed())}.`);
+    wrong(`WAL is missing in ${count(gapCount, 'place')}: ${named(holes.toReversed(), gapCount)}.`);
   }
   return findings;
 }
@@ -102,9 +102,14 @@ function lockFindings({ locks, at }: ReportFacts): Finding[] {
   return [{ level: nextEnd <= at ? 'wrong' : 'look', text }];
 }
 
-function named(names: readonly string[]): string {
-  const more = names.length - MOST_NAMED;
-  return names.slice(0, MOST_NAMED).map(shortText).join(', ') + (more > 0 ? `, and ${more} more` : '');
+function named(names: readonly string[], all: number = names.length): string {
+  const more = all - Math.min(names.length, MOST_NAMED);
+  return (
+    names
+      .slice(0, MOST_NAMED)
+      .map((text) => shortText(text))
+      .join(', ') + (more > 0 ? `, and ${more} more` : '')
+  );
 }
 
 export function count(number: number, noun: string): string {

@@ -55,8 +55,6 @@ function escaped(text: string): string {
 }
 
 /** What somebody else wrote, as far as a page has room for it. */
-export function shortText(text: string): string {
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`;
+export function shortText(text: string, most = 200): string {
+  return text.length <= most ? text : `${text.slice(0, most)}…`;
 }
-
-const LONGEST = 200;

@@ -15,8 +15,9 @@ export interface ReportFacts {
   unfinished: readonly string[];
   damaged: readonly string[];
   windows: readonly WindowFact[];
-  /** Without those that `expire` explains. */
+  /** Without those that `expire` explains; of each timeline in its order, the last thousand. */
   gaps: readonly GapFact[];
+  gapCount: number;
   /** Rising. */
   lanes: readonly Lane[];
   damagedHistories: readonly TimelineId[];

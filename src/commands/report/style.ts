@@ -21,7 +21,7 @@ export const STYLE: string = `:root{color-scheme:light dark;${LIGHT}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0 auto;max-width:80rem;padding:1rem clamp(.75rem,3vw,2rem);background:var(--page);color:var(--text);
-font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
+font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.7rem;line-height:1.2;margin:.5rem 0 .25rem}
 h2{font-size:1.25rem;margin:0 0 .75rem}
 h3{font-size:1.05rem;margin:1.25rem 0 .5rem}
@@ -75,16 +75,17 @@ summary{cursor:pointer;color:var(--link);padding:.25rem 0}
 figure .scroll{max-height:28rem;overflow-y:auto}
 table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums;overflow-wrap:normal}
 caption{text-align:left;color:var(--soft);padding:.25rem 0}
-th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--line)}
+th,td{text-align:left;vertical-align:top;padding:.35rem 1rem .35rem 0;border-bottom:1px solid var(--line)}
 th{font-weight:600;white-space:nowrap}
 td code,time span,.code,.whole{white-space:nowrap}
 td.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.8rem}
 .number{text-align:right;white-space:nowrap}
 footer{font-size:.875rem;margin:1.5rem 0}
-@media (max-width:48rem){.wide,.odd{display:none}.card{padding:1rem .9rem}.state{padding:.9rem 1rem}
+@media (max-width:48rem){.wide,.odd{display:none}th,td{padding-right:.5rem}.card{padding:1rem .9rem}.state{padding:.9rem 1rem}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr));gap:.5rem}.tiles>div{padding:.6rem .7rem}dd.value{font-size:1rem}circle.p-full{r:4px}circle.p-incremental{r:2.5px}}
 @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
-@media print{:root{${LIGHT};--page:#fff}body{max-width:none;padding:0;font-size:11px}nav,.skip{display:none}
+@media print{:root{${LIGHT};--page:#fff}html{font-size:70%}body{max-width:none;padding:0}
+nav,.skip,figure details:not([open]){display:none}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .card,.state,figure,tr{break-inside:avoid}.card:has(details[open] tr){break-inside:auto}.scroll{max-height:none;overflow:visible}h2,h3{break-after:avoid}}
 `;

@@ -60,8 +60,8 @@ export function scaleOf({ lanes, backups, at }: ReportFacts): TimeScale {
   );
 }
 
-function describe({ lanes, backups, gaps, windows }: ReportFacts, drawn: number): string {
-  const parts = [count(lanes.length, 'timeline'), count(backups.length, 'backup'), count(gaps.length, 'hole')];
+function describe({ lanes, backups, gapCount, windows }: ReportFacts, drawn: number): string {
+  const parts = [count(lanes.length, 'timeline'), count(backups.length, 'backup'), count(gapCount, 'hole')];
   const last = windows.at(-1);
   const reach = last === undefined ? 'no moment' : `any moment from ${timeText(last.from)} to ${timeText(last.to)}`;
   const left = lanes.length > drawn ? ` Only the newest ${drawn} timelines are drawn.` : '';

@@ -25,10 +25,13 @@ function windowTable(windows: ReportFacts['windows']): Markup {
     { name: 'From LSN', kind: 'wide number' },
     { name: 'To LSN', kind: 'wide number' },
   ] as const;
-  const rows = windows.toReversed().map(({ from, to, timeline, fromLsn, toLsn }) => {
-    return [timeMark(from), timeMark(to), durationText(to - from), String(timeline), fromLsn, toLsn];
-  });
-  return dataTable('Windows of recovery', columns, rows.slice(0, MOST_ROWS));
+  const rows = windows
+    .slice(-MOST_ROWS)
+    .toReversed()
+    .map(({ from, to, timeline, fromLsn, toLsn }) => {
+      return [timeMark(from), timeMark(to), durationText(to - from), String(timeline), fromLsn, toLsn];
+    });
+  return dataTable('Windows of recovery', columns, rows);
 }
 
 function gapTable(gaps: ReportFacts['gaps']): Markup {
@@ -38,13 +41,16 @@ function gapTable(gaps: ReportFacts['gaps']): Markup {
     { name: 'Segments', kind: 'number' },
     { name: 'About', kind: 'wide' },
   ] as const;
-  const rows = gaps.toReversed().map(({ first, last, count, at }) => {
-    return [
-      html`<code>${first}</code>`,
-      html`<code>${last}</code>`,
-      count.toLocaleString('en'),
-      at === undefined ? '-' : timeMark(at),
-    ];
-  });
-  return dataTable('Missing segments, the newest hundred', columns, rows.slice(0, MOST_ROWS));
+  const rows = gaps
+    .slice(-MOST_ROWS)
+    .toReversed()
+    .map(({ first, last, count, at }) => {
+      return [
+        html`<code>${first}</code>`,
+        html`<code>${last}</code>`,
+        count.toLocaleString('en'),
+        at === undefined ? '-' : timeMark(at),
+      ];
+    });
+  return dataTable('Missing segments, the newest hundred', columns, rows);
 }

@@ -43,7 +43,7 @@ const cases: [name: string, level: 'wrong' | 'look', text: string, change: Chang
     'a hole',
     'wrong',
     'WAL is missing in one place: A to B.',
-    () => ({ gaps: [{ timeline: timelineId(1), first: 'A', last: 'B', count: 2n, at: undefined }] }),
+    () => ({ gaps: [{ timeline: timelineId(1), first: 'A', last: 'B', count: 2n, at: undefined }], gapCount: 1 }),
   ],
   ['somebody else', 'wrong', 'Somebody else writes or deletes', () => ({ traces: ['wal/x: a delete marker'] })],
   [
@@ -95,7 +95,7 @@ describe('the judgement of a report', () => {
   it('says what is wrong first, and of many only the first names', () => {
     const gap = { timeline: timelineId(1), count: 1n, at: undefined };
     const gaps = ['A', 'B', 'C', 'D', 'E'].map((name) => ({ ...gap, first: name, last: name }));
-    const found = judge({ ...good, gaps, drills: [], unfinished: ['x'] });
+    const found = judge({ ...good, gaps, gapCount: 5, drills: [], unfinished: ['x'] });
     expect(found.map(({ level }) => level)).toEqual(['wrong', 'look', 'look']);
     expect(found[0]?.text).toBe('WAL is missing in 5 places: E, D, C, and 2 more.');
   });

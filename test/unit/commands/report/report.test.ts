@@ -44,7 +44,7 @@ describe('report', () => {
     expect(stdout).toContain('&lt;/script&gt;&lt;b&gt;');
     expect(stdout).not.toContain(HOSTILE);
     expect(stdout).not.toMatch(/<script|<img|<link|<iframe|@import|url\(|https?:\/\/|\son[a-z]+=/);
-    expect((await report('-o', '-')).stdout).toHaveLength(stdout.length);
+    expect((await report('-o', '-')).stdout).toMatch(/^<!doctype html>/);
   });
 
   it('says so where nothing is stored', async () => {
