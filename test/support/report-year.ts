@@ -78,6 +78,8 @@ export async function reportYear(options: YearOptions = {}): Promise<ReportYear>
       failures: [],
       damagedHistories: [],
       strange: [],
+      falseSeals: [],
+      isSealed: false,
     },
   };
   const context = {

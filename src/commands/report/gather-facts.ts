@@ -78,7 +78,7 @@ export async function gatherFacts(
 function firstMoment(inventory: WalInventory | undefined, others: readonly number[]): number | undefined {
   const stored = [...(inventory?.timelines.values() ?? [])].flatMap(({ segments }) => {
     const first = segments.runs[0]?.first;
-    return (first === undefined ? undefined : segments.get(first)?.storedAt.getTime()) ?? [];
+    return (first === undefined ? undefined : segments.get(first)?.storedAt?.getTime()) ?? [];
   });
   const all = [...stored, ...others];
   return all.length === 0 ? undefined : all.reduce((least, one) => Math.min(least, one));
@@ -112,7 +112,7 @@ function gapFacts({ inventory }: Overview, gaps: readonly Gap[]): GapFact[] {
       first: segmentName(timeline, first, segmentBytes),
       last: segmentName(timeline, last, segmentBytes),
       count: last - first + 1n,
-      at: (segments.get(before) ?? segments.get(last + 1n))?.storedAt.getTime(),
+      at: (segments.get(before) ?? segments.get(last + 1n))?.storedAt?.getTime(),
     };
   });
 }
@@ -135,7 +135,7 @@ function forkOf(history: TimelineHistory, inventory: WalInventory): Lane['fork']
   if (at === undefined || parent === undefined) return undefined;
   const { segments } = walOf(inventory, parent);
   const segno = previousStored(segments.runs, segnoOfLsn(at, inventory.segmentBytes));
-  const storedAt = segno === undefined ? undefined : segments.get(segno)?.storedAt.getTime();
+  const storedAt = segno === undefined ? undefined : segments.get(segno)?.storedAt?.getTime();
   return { parent, lsn: formatLsn(at), at: storedAt };
 }
 
@@ -143,7 +143,7 @@ function lastStored(inventory: WalInventory): ReportFacts['lastStored'] {
   let last: ReportFacts['lastStored'];
   for (const [timeline, { segments }] of inventory.timelines) {
     const segno = segments.runs.at(-1)?.last;
-    const at = segno === undefined ? undefined : segments.get(segno)?.storedAt.getTime();
+    const at = segno === undefined ? undefined : segments.get(segno)?.storedAt?.getTime();
     if (segno === undefined || at === undefined || (last !== undefined && at <= last.at)) continue;
     last = { name: segmentName(timeline, segno, inventory.segmentBytes), at };
   }
