@@ -102,7 +102,7 @@ describe('a push', () => {
 
 describe('other content under the name', () => {
   const other = (): Buffer => {
-    const builder = new WalBuilder({ segno: 5n, systemId: SYSTEM_ID });
+    const builder = new WalBuilder({ segno: 5n, systemId: SYSTEM_ID, magic: 0xd110 });
     builder.record({ xid: 700, data: Buffer.from('another history') });
     builder.switchSegment();
     return builder.segment(0);

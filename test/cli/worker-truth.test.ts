@@ -31,7 +31,7 @@ afterEach(async () => {
 
 /** A segment of the same cluster and number as {@link segmentBytes} gives, with other WAL in it. */
 function otherBytes(segno: number, systemId: bigint = SYSTEM_ID): Buffer {
-  const builder = new WalBuilder({ segno: BigInt(segno), timeline: 1, systemId });
+  const builder = new WalBuilder({ segno: BigInt(segno), timeline: 1, systemId, magic: 0xd110 });
   builder.record({ xid: 701, data: Buffer.from(`another segment ${segno}`) });
   builder.switchSegment();
   return builder.segment(0);

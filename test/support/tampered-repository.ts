@@ -123,7 +123,7 @@ export function repositoryOn({ store }: VersionedMemoryBucket, asOf?: Date): Rep
 
 /** A segment as PostgreSQL writes it, with other records than {@link segmentBytes} has. */
 export function forgedSegment(segno: number): Buffer {
-  const builder = new WalBuilder({ segno: BigInt(segno), systemId: SYSTEM_ID });
+  const builder = new WalBuilder({ segno: BigInt(segno), systemId: SYSTEM_ID, magic: 0xd110 });
   builder.record({ xid: 666, data: Buffer.from('forged') });
   builder.switchSegment();
   return builder.segment(0);

@@ -51,7 +51,7 @@ describe('wal inspect of a file', () => {
       problems: [],
       sha256: sha256(segmentBytes(5)),
       bytes: 1024 * 1024,
-      header: { magic: 'D118', pgMajor: 18, timeline: 1, pageAddress: '0/500000', systemId: String(SYSTEM_ID) },
+      header: { magic: 'D110', pgMajor: 15, timeline: 1, pageAddress: '0/500000', systemId: String(SYSTEM_ID) },
       copies: [],
     });
     expect(result.status).toBe(0);

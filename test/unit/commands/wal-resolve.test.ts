@@ -20,7 +20,7 @@ const ours = segmentBytes(5);
 const wal = preparedWal(NAME, ours);
 /** As another server of the same cluster would have written it. */
 const theirs = ((): Buffer => {
-  const builder = new WalBuilder({ segno: 5n, timeline: 1, systemId: SYSTEM_ID });
+  const builder = new WalBuilder({ segno: 5n, timeline: 1, systemId: SYSTEM_ID, magic: 0xd110 });
   builder.record({ xid: 701, data: Buffer.from('another') });
   builder.switchSegment();
   return builder.segment(0);

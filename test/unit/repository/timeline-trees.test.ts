@@ -57,7 +57,11 @@ function evidenceOf(world: World): WalEvidence {
 interface Wish {
   target: { kind: 'end' } | { kind: 'immediate' } | { kind: 'lsn'; lsn: number } | { kind: 'time'; minute: number };
   timeline: 'newest' | 'current' | number;
+  /** `any`, `latest`, or its identifier. */
+  backup: string;
+  exclusive: boolean;
   endAtGap: boolean;
+  standby: boolean;
 }
 
 function randomWish(random: SeededRandom, slow: SlowRecovery): Wish {
@@ -75,13 +79,21 @@ function randomWish(random: SeededRandom, slow: SlowRecovery): Wish {
     'current',
     random.between(1, (slow.timelines.at(-1) ?? 1) + 1),
   ];
-  return { target: random.pick(targets), timeline: random.pick(timelines), endAtGap: random.oneIn(3) };
+  const chosen = random.pick(['any', 'any', 'any', 'latest', ...backups.slice(0, 1).map(({ id }) => id)]);
+  return {
+    target: random.pick(targets),
+    timeline: random.pick(timelines),
+    backup: chosen,
+    exclusive: random.oneIn(3),
+    endAtGap: random.oneIn(3),
+    standby: random.oneIn(6),
+  };
 }
 
-function requestOf({ target, timeline, endAtGap }: Wish): PlanRequest {
+function requestOf({ target, timeline, ...rest }: Wish): PlanRequest {
   const wish: TimelineWish =
     typeof timeline === 'number' ? { kind: 'number', timeline: timelineId(timeline) } : { kind: timeline };
-  const common = { timeline: wish, backup: 'any', exclusive: false, endAtGap, standby: false };
+  const common = { timeline: wish, ...rest };
   switch (target.kind) {
     case 'lsn':
       return { ...common, target: { kind: 'lsn', lsn: lsn(BigInt(target.lsn)) } };
@@ -130,7 +142,9 @@ function slowAnswer(slow: SlowRecovery, wish: Wish): Answer {
     wish.timeline === 'newest' ? slow.newest(backup) : wish.timeline === 'current' ? backup.timeline : wish.timeline;
   let before: number | undefined;
   let failed = false;
-  for (const backup of newestFirst.filter((one) => !isLate(one))) {
+  const isWanted = ({ id }: MadeBackup): boolean =>
+    wish.backup === 'any' || (wish.backup === 'latest' ? id === newestFirst[0]?.id : id === wish.backup);
+  for (const backup of newestFirst.filter((one) => isWanted(one) && !isLate(one))) {
     const timeline = leadsTo(backup);
     const reach = slow.reach(backup, timeline);
     const reached = reach === undefined ? undefined : slowReach(slow, backup, timeline, wish);
@@ -161,7 +175,7 @@ function slowReach(
   slow: SlowRecovery,
   backup: MadeBackup,
   timeline: number,
-  { target, endAtGap }: Wish,
+  { target, endAtGap, exclusive, standby }: Wish,
 ): Pick<Answer, 'to' | 'partial' | 'allowGap'> | undefined {
   const reach = slow.reach(backup, timeline);
   if (reach === undefined) return undefined;
@@ -178,12 +192,14 @@ function slowReach(
       return found ?? (inLast ? inPartial : undefined);
     }
     case 'time': {
-      const found = at(places.find((place) => (slow.world.commits.get(placeText(place)) ?? 0) > target.minute));
+      const isLater = (n: number): boolean => (exclusive ? n >= target.minute : n > target.minute);
+      const found = at(places.find((place) => isLater(slow.world.commits.get(placeText(place)) ?? -1)));
       // Nothing is known of its transactions, so it is when it was stored: minute n for segment n here.
-      const inLast = slow.hasPartial(reach.missing) && reach.missing.segno > target.minute;
+      const inLast = slow.hasPartial(reach.missing) && isLater(reach.missing.segno);
       return found ?? (inLast ? inPartial : undefined);
     }
     case 'end': {
+      if (standby) return at(reach.last);
       if (slow.isStray(timeline) || (reach.next !== undefined && !endAtGap)) return undefined;
       const partial = slow.hasPartial(reach.missing);
       const allowGap = slow.mayBeHole(reach.missing) ? placeText(reach.missing) : undefined;
@@ -202,7 +218,7 @@ function contradiction(slow: SlowRecovery, wish: Wish, plan: RestorePlan<Planned
   const strange = read.find((place) => placeText(place) !== placeText(slow.owner(plan.timeline, place.segno)));
   const needed = read.some((place) => placeText(place) === placeText(plan.walTo));
   if (!needed) return `it ends (${end}) before it comes to ${placeText(plan.walTo)}`;
-  if (wish.target.kind !== 'end') return undefined;
+  if (wish.target.kind !== 'end' || wish.standby) return undefined;
   if (end === 'refused') return `it is refused WAL behind ${read.map(placeText).at(-1)}`;
   if (strange !== undefined) return `it reads ${placeText(strange)}`;
   return placeText(read.at(-1) as Place) === placeText(plan.walTo)
