@@ -1,5 +1,6 @@
 /** `walhold backup`: a base backup by PostgreSQL's low-level API, into every repository. */
 import { accountNames } from '../base/account-names.ts';
+import { WalholdError } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
 import { formatBackupRecord } from '../repository/backup-record-format.ts';
 import { historyName } from '../postgres/wal-name.ts';
@@ -9,10 +10,9 @@ import { closeRepositories, openRepositories } from '../repository/repository.ts
 import { segmentsBetween } from '../repository/required-wal.ts';
 import { FrameWriter } from '../stream/zstd.ts';
 import { waitForSegments } from './backup/archive-watch.ts';
-import type { BackupRun } from './backup/backup-run.ts';
+import { hostOf, type BackupRun } from './backup/backup-run.ts';
 import { orFull, type BackupType } from './backup/backup-type.ts';
 import { openBackupSource, type SourceOptions } from './backup/backup-source.ts';
-import { claimId } from './backup/claim-id.ts';
 import { copyLive, startLive, type LiveCopy, type LiveOptions } from './backup/copy-live.ts';
 import { createInAll } from './backup/create-in-all.ts';
 import { findChanges, type Increment } from './backup/find-changes.ts';
@@ -20,10 +20,12 @@ import { findBasis } from './backup/incremental-basis.ts';
 import { storeLastPart } from './backup/last-part.ts';
 import { keepUntil, withLongerLocks, type Keep } from './backup/keep.ts';
 import { prepareRepositories } from './backup/prepare-repositories.ts';
-import { CopiedParts, serverRecord } from './backup/record-of.ts';
+import { serverRecord } from './backup/record-of.ts';
 import { requireLockedWal } from './backup/require-locked-wal.ts';
 import { SharedCounters } from './backup/shared-counters.ts';
-import { storeConfig } from './backup/store-config.ts';
+import { firstAttempt, nextAttempt, type Attempt } from './backup/resume/attempt.ts';
+import { findResumable } from './backup/resume/find-resumable.ts';
+import { requireProtectedStart } from './backup/resume/replayable-wal.ts';
 import { storeHistory } from './backup/store-history.ts';
 import { storeManifest } from './backup/store-manifest.ts';
 import { switchOnPrimary } from './backup/switch-on-primary.ts';
@@ -37,6 +39,8 @@ export interface BackupOptions extends SourceOptions, Omit<LiveOptions, 'tries'>
   primary: string | undefined;
   /** How long the last WAL may take to arrive. */
   walTimeoutMs: number;
+  /** `--resume`: goes on with an interrupted backup, where there is one that can be. */
+  resume: boolean;
   /** `--keep`; `undefined`: its turn decides. */
   keep: Keep | undefined;
 }
@@ -76,39 +80,32 @@ export async function backup(context: CommandContext, options: BackupOptions): P
 
 async function takeBackup(run: BackupRun, options: BackupOptions): Promise<BackupId> {
   const { context, source } = run;
-  const basis = options.type === 'full' ? undefined : orFull(await findBasis(run), options.type, context.log);
+  const resumable = options.resume ? await findResumable(run, options.type) : undefined;
+  const basis =
+    options.type === 'full' || resumable !== undefined
+      ? undefined
+      : orFull(await findBasis(run), options.type, context.log);
   const start = await startLive(run, { ...options, tries: TRIES });
+  const { started } = start;
   const increment =
     basis === undefined
       ? undefined
-      : orFull(await findChanges(run, basis, start.started.startLsn), options.type, context.log);
+      : orFull(await findChanges(run, basis, started.startLsn), options.type, context.log);
   const parent = increment?.parent;
-  const copied = new CopiedParts();
-  const { id, ...claim } = await claimId(run, parent?.id);
-  copied.add(claim);
-  context.log.info(parent === undefined ? `taking backup ${id}` : `taking backup ${id}, incremental on ${parent.id}`);
-  const config = await storeConfig(run, id);
+  const attempt =
+    (resumable === undefined ? undefined : await nextAttempt(run, resumable, started, options)) ??
+    (await firstAttempt(run, started, parent?.id));
+  const { id, copied } = attempt;
   const live = await copyLive(run, id, { ...options, ...start, tries: TRIES, copied, increment });
   await source.session.close();
 
-  copied.add(await storeLastPart(run, id, { ...live, parent }));
-  const { timeline } = live;
-  const { startLsn } = live.started;
-  const { stopLsn } = live.stopped;
-  const range = { timeline, startLsn, endLsn: stopLsn };
+  const walRequired = await awaitWal(run, { attempt, live, options });
+  copied.add(await storeLastPart(run, id, { ...live, parent, resumed: attempt.resumed?.start }));
+  const range = { timeline: live.timeline, startLsn: attempt.started.startLsn, endLsn: live.stopped.stopLsn };
   const manifest = await storeManifest(run, id, { frames: copied.frames, range });
-  if (source.facts.inRecovery) await switchOnPrimary(run, options.primary);
-  const segments = segmentsBetween(timeline, startLsn, stopLsn, source.control.segmentBytes);
-  context.log.info(`waiting for WAL up to ${segments.at(-1) ?? ''}`);
-  const archiving = source.facts.inRecovery ? undefined : source.dataDirectory;
-  await waitForSegments(segments, options.walTimeoutMs, { ...context, ...run, dataDirectory: archiving });
-  await storeHistory(run, timeline);
-  const { jobs } = context.config;
-  await requireLockedWal(run.repositories, [...segments, historyName(timeline)], { signal: run.signal, jobs });
-
-  const walRequired = { first: segments[0] ?? '', last: segments.at(-1) ?? '' };
+  const { config } = attempt;
   const record = formatBackupRecord({
-    ...describe(run, id, { copied, live, options, increment }),
+    ...describe(run, { attempt, live, options, increment }),
     walRequired,
     manifest,
     config,
@@ -123,19 +120,51 @@ async function takeBackup(run: BackupRun, options: BackupOptions): Promise<Backu
   return id;
 }
 
+interface TakenBackup {
+  attempt: Attempt;
+  live: LiveCopy;
+  options: BackupOptions;
+}
+
+/**
+ * Waits until every repository holds the WAL that the backup needs, locked where it must be. Nothing that ends the backup is stored
+ * yet: if this fails, a later attempt has only to copy what is new.
+ */
+async function awaitWal(
+  run: BackupRun,
+  { attempt, live, options }: TakenBackup,
+): Promise<{ first: string; last: string }> {
+  const { context, source, repositories, signal } = run;
+  const { timeline, stopped } = live;
+  if (source.facts.inRecovery) await switchOnPrimary(run, options.primary);
+  const { segmentBytes } = source.control;
+  const segments = segmentsBetween(timeline, attempt.started.startLsn, stopped.stopLsn, segmentBytes);
+  context.log.info(`waiting for WAL up to ${segments.at(-1) ?? ''}`);
+  const dataDirectory = source.facts.inRecovery ? undefined : source.dataDirectory;
+  await waitForSegments(segments, options.walTimeoutMs, { ...context, ...run, dataDirectory });
+  if (attempt.resumed !== undefined) {
+    const { first } = attempt.resumed.from;
+    if (timeline !== first.timeline) {
+      throw new WalholdError('server', `the server has moved from timeline ${first.timeline} to ${timeline}`, {
+        hint: 'Take a new backup, without --resume.',
+      });
+    }
+    await requireProtectedStart(run, { ...options, first, startLsn: live.started.startLsn });
+  }
+  await storeHistory(run, timeline);
+  const { jobs } = context.config;
+  await requireLockedWal(repositories, [...segments, historyName(timeline)], { signal, jobs });
+  return { first: segments[0] ?? '', last: segments.at(-1) ?? '' };
+}
+
 type Later = 'walRequired' | 'manifest' | 'config' | 'storedBytes';
 
 function describe(
   { context, source }: BackupRun,
-  id: BackupId,
-  {
-    copied,
-    live,
-    options,
-    increment,
-  }: { copied: CopiedParts; live: LiveCopy; options: BackupOptions; increment: Increment | undefined },
+  { attempt, live, options, increment }: TakenBackup & { increment: Increment | undefined },
 ): Omit<Parameters<typeof formatBackupRecord>[0], Later> {
-  const { started, stopped, timeline, tablespaces, badPages } = live;
+  const { stopped, timeline, tablespaces, badPages } = live;
+  const { id, copied, started, resumed } = attempt;
   return {
     id,
     type: increment === undefined ? 'full' : 'incremental',
@@ -153,11 +182,14 @@ function describe(
     badPageCount: badPages.count,
     sizeBytes: copied.sizeBytes,
     tool: `walhold ${VERSION}`,
-    host: context.by.slice(context.by.lastIndexOf(' ') + 1),
+    host: hostOf(context.by),
     settings: {
       compress_level: String(context.config.compressLevel),
       jobs: String(context.config.jobs),
       ...(increment === undefined ? {} : { [CHANGE_SOURCE_SETTING]: increment.source }),
+      ...(resumed === undefined
+        ? {}
+        : { attempts: String(resumed.from.attempt), resumed_parts: String(resumed.from.parts.length) }),
     },
     parts: copied.records(),
   };

@@ -6,6 +6,8 @@ import type { LockRequest } from '../store/store.ts';
 export interface Config {
   repositories: readonly [RepositoryConfig, ...RepositoryConfig[]];
   compressLevel: number;
+  /** A part of a backup ends after the file with which it reaches this. */
+  partBytes: number;
   jobs: number;
   pushAheadBytes: number;
   fetchAheadBytes: number;

@@ -26,6 +26,7 @@ function configOf(settings: ReadonlyMap<string, EffectiveSetting>): Config {
   return {
     repositories: repositoriesOf(settings),
     compressLevel: value('compress_level'),
+    partBytes: value('part_size'),
     jobs: text('jobs') === undefined ? Math.min(8, availableParallelism()) : value('jobs'),
     pushAheadBytes: value('push_ahead'),
     fetchAheadBytes: value('fetch_ahead'),

@@ -127,6 +127,12 @@ export const SETTINGS: readonly Setting[] = [
     help: 'zstd level; negative is faster',
   },
   {
+    name: 'part_size',
+    type: bytes(1024 ** 2),
+    default: '1GB',
+    help: 'where a part of a backup ends: at most so much for each job is copied again when a backup is resumed',
+  },
+  {
     name: 'age_recipients',
     type: text,
     default: undefined,

@@ -69,7 +69,7 @@ export type ControlFileResult =
     };
 
 /** Where the CRC lies, which all bytes before it must fit: 18 put one flag before the nonce. All else kept its place since 13. */
-const CRC_AT: ReadonlyMap<number, number> = new Map([
+export const CONTROL_CRC_AT: ReadonlyMap<number, number> = new Map([
   [1300, 288],
   [1700, 288],
   [1800, 292],
@@ -87,12 +87,12 @@ export function parseControlFile(file: Buffer): ControlFileResult {
     };
   }
   const version = file.readUInt32LE(8);
-  const crcAt = CRC_AT.get(version);
+  const crcAt = CONTROL_CRC_AT.get(version);
   if (crcAt === undefined) {
     if (version % 65536 === 0 && version !== 0) {
       return { ok: false, reason: 'byte-order', message: 'pg_control was written on a host with the other byte order' };
     }
-    const message = `pg_control has format version ${version}, known here are ${[...CRC_AT.keys()].join(', ')}`;
+    const message = `pg_control has format version ${version}, known here are ${[...CONTROL_CRC_AT.keys()].join(', ')}`;
     return { ok: false, reason: 'unsupported', message, version, systemId: file.readBigUInt64LE(0) };
   }
   if (crc32c(file.subarray(0, crcAt)) !== file.readUInt32LE(crcAt)) {

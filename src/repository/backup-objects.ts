@@ -1,7 +1,7 @@
 /** The objects that a backup consists of, and which of them are there. */
 import type { CallOptions } from '../store/store.ts';
 import type { BackupRecord, FrameRecord, StoredRecord } from './backup-record.ts';
-import { backupPrefix, commitKey, configKey, manifestKey, partKey, type BackupId } from './layout.ts';
+import { backupPrefix, commitKey, configKey, manifestKey, parseNumberedKey, partKey, type BackupId } from './layout.ts';
 import type { Repository } from './repository.ts';
 import type { Problem } from './verify-problem.ts';
 
@@ -55,7 +55,11 @@ export async function findObjects(
   if (found.has(manifestKey(id))) there.add(manifestKey(id));
   else problems.push(absenceOf(manifestKey(id), undefined, 0));
   const known = new Set([...objects.map(({ key }) => key), manifestKey(id), commitKey(id)]);
-  return { there, problems, unknown: [...found.keys()].filter((key) => !known.has(key)) };
+  return {
+    there,
+    problems,
+    unknown: [...found.keys()].filter((key) => !known.has(key) && parseNumberedKey(key)?.kind !== 'attempt'),
+  };
 }
 
 function absenceOf(key: string, bytes: number | undefined, wanted: number): Problem {

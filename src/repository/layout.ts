@@ -154,7 +154,19 @@ export function manifestKey(id: BackupId): string {
 export function configKey(id: BackupId): string {
   return `${backupPrefix(id)}config.tar${ZST}`;
 }
+/** What an attempt to take the backup (from 1) noted when it began; see `attempt-note.ts`. */
+export function attemptKey(id: BackupId, attempt: number): string {
+  return `${backupPrefix(id)}attempt-${attempt}.json`;
+}
 /** Written last: a backup without it does not exist. */
 export function commitKey(id: BackupId): string {
   return `${backupPrefix(id)}backup.json`;
+}
+
+/** What a key inside a backup names by a number; `undefined`: something else. */
+export function parseNumberedKey(key: string): { kind: 'part' | 'attempt'; number: number } | undefined {
+  const name = key.slice(key.lastIndexOf('/') + 1);
+  const [, part, attempt] = /^(?:part-([1-9]\d{0,6})\.tar\.zst|attempt-([1-9]\d{0,2})\.json)$/.exec(name) ?? [];
+  if (part !== undefined) return { kind: 'part', number: Number(part) };
+  return attempt === undefined ? undefined : { kind: 'attempt', number: Number(attempt) };
 }

@@ -10,6 +10,8 @@ export interface ServerFacts {
   systemId: bigint;
   /** When the postmaster started, by the server's clock: ISO 8601 UTC with microseconds. */
   startedAt: string;
+  /** When it last read its configuration, as exactly. */
+  configuredAt: string;
   /** Of the latest checkpoint or restartpoint. */
   checkpoint: CheckpointFacts;
   /** Settings by name; those that this user may not see are missing. */
@@ -25,7 +27,7 @@ export interface CheckpointFacts {
 
 const SETTINGS = ['data_directory', 'config_file', 'hba_file', 'ident_file'].concat(
   ['archive_mode', 'archive_command', 'archive_library'],
-  ['data_checksums', 'primary_conninfo', 'wal_log_hints', 'summarize_wal'],
+  ['data_checksums', 'primary_conninfo', 'wal_log_hints', 'summarize_wal', 'full_page_writes', 'fsync'],
 );
 
 /** 13 is the oldest, newer than 18 is believed to work. */
@@ -38,7 +40,8 @@ export async function readServerFacts(session: ServerSession): Promise<ServerFac
     what,
     `select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
             pg_is_in_recovery() as "inRecovery", system_identifier::text as "systemId",
-            to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "startedAt"
+            to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "startedAt",
+            to_char(pg_conf_load_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "configuredAt"
        from pg_control_system()`,
   );
   const major = Math.floor(Number(row['number']) / 10_000);
@@ -54,6 +57,7 @@ export async function readServerFacts(session: ServerSession): Promise<ServerFac
     inRecovery: row['inRecovery'] === true,
     systemId: BigInt(String(row['systemId'])),
     startedAt: String(row['startedAt']),
+    configuredAt: String(row['configuredAt']),
     checkpoint: await readCheckpoint(session),
     settings: new Map(rows.map(({ name, setting }) => [String(name), String(setting)])),
   };

@@ -131,8 +131,11 @@ export class FrameReader {
   /** What zstd still wants to complete the frame at hand; 0 between frames. */
   #wanted = 0;
 
-  /** Decompresses a chunk. `emit` gets a view that is overwritten after it returns. Throws `damaged`. */
-  write(chunk: Uint8Array, emit: (bytes: Uint8Array) => void): void {
+  /**
+   * Decompresses a chunk. `emit` gets a view that is overwritten after it returns; `ended` is told after each frame how many bytes
+   * of the chunk were read by then. Throws `damaged`.
+   */
+  write(chunk: Uint8Array, emit: (bytes: Uint8Array) => void, ended?: (at: number) => void): void {
     let at = 0;
     let produced = 0;
     // A full output buffer may hide more behind it, even when all input is taken.
@@ -143,6 +146,7 @@ export class FrameReader {
       if (result[2] > 0 || produced > 0) this.#wanted = result[0];
       if (produced > 0) emit(this.#out.subarray(0, produced));
       if (produced === 0 && result[2] === 0) break;
+      if (this.#wanted === 0) ended?.(at);
     }
   }
 

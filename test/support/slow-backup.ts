@@ -23,8 +23,12 @@ export class SlowBackup implements AsyncDisposable {
     child.stderr?.on('data', (chunk: Buffer) => this.#stderr.push(chunk));
   }
 
-  static async start({ cluster, config }: Pick<Archived, 'cluster' | 'config'>): Promise<SlowBackup> {
-    const argv = ['--config', config, 'backup', '-c', 'fast', ...SLOWLY, '-d', cluster.connectionString];
+  /** `flags`: instead of the rate. */
+  static async start(
+    { cluster, config }: Pick<Archived, 'cluster' | 'config'>,
+    flags: readonly string[] = SLOWLY,
+  ): Promise<SlowBackup> {
+    const argv = ['--config', config, 'backup', '-c', 'fast', ...flags, '-d', cluster.connectionString];
     const child = spawn(await built('walhold'), argv, {
       ...asAccount(cluster.user),
       detached: true,

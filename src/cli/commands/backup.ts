@@ -23,8 +23,6 @@ interface BackupFlags extends CommonOptions {
   resume?: boolean;
 }
 
-/** Lacking in this version, and refused rather than ignored. */
-const LACKING = ['resume'] as const;
 /** MAXPGPATH: the server takes no longer label. */
 const LONGEST_LABEL = 1024;
 
@@ -54,7 +52,10 @@ export function addBackupCommand({ program, run }: Companion): void {
     .option('-P, --progress', 'show progress')
     .addOption(choice('--progress-format <FORMAT>', 'form of the progress', ['text', 'json'], 'text'))
     .option('--keep <DURATION>', 'keep, and lock, the backup for so long at least; "forever" for ever')
-    .addOption(new Option('--resume', 'go on with an interrupted backup').hideHelp())
+    .option(
+      '--resume',
+      'go on with the newest backup if it was interrupted and can be gone on with; else take a new one',
+    )
     .action(async (flags: BackupFlags) => {
       const options = optionsOf(flags);
       await run(flags, async (context) => {
@@ -66,7 +67,6 @@ export function addBackupCommand({ program, run }: Companion): void {
 }
 
 function optionsOf(flags: BackupFlags): Omit<BackupOptions, 'dataDirectory'> {
-  for (const name of LACKING) if (flags[name] !== undefined) throw unsupported(`--${name}`);
   const wait = parseTime(flags.walTimeout, 's');
   if (!wait.ok) throw new WalholdError('usage', 'bad value for --wal-timeout', { detail: wait.message });
   return {
@@ -77,6 +77,7 @@ function optionsOf(flags: BackupFlags): Omit<BackupOptions, 'dataDirectory'> {
     primary: flags.primary,
     walTimeoutMs: wait.value,
     allowBadPages: flags.allowBadPages === true,
+    resume: flags.resume === true,
     keep: flags.keep === undefined ? undefined : parseKeep(flags.keep),
     maxRate: flags.maxRate === undefined ? undefined : parseRate(flags.maxRate),
     progress:
@@ -103,8 +104,4 @@ function labelOf(label: string): string {
 
 function choice(flags: string, description: string, choices: readonly string[], byDefault: string): Option {
   return new Option(flags, description).choices(choices).default(byDefault);
-}
-
-function unsupported(option: string): WalholdError {
-  return new WalholdError('unsupported', `${option} is not supported by this version`);
 }

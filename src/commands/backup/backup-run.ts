@@ -41,3 +41,8 @@ export function beginObject(
     frames,
   );
 }
+
+/** The host in `walhold 1.2.3 on host`. */
+export function hostOf(by: string): string {
+  return by.slice(by.lastIndexOf(' ') + 1);
+}

@@ -1,6 +1,6 @@
 import { formatBytes } from '../format-bytes.ts';
 import type { BackupId } from '../../repository/layout.ts';
-import { walkData, type DataDirectory } from '../../server/walk-data.ts';
+import { pathKey, walkData, type DataDirectory } from '../../server/walk-data.ts';
 import { BadPages } from './bad-pages.ts';
 import type { BackupRun } from './backup-run.ts';
 import { copyAll } from './copy-pool.ts';
@@ -26,9 +26,6 @@ export interface CopyOptions {
   tries: number;
 }
 
-/** A part ends after the file with which it reaches this: small enough to be fetched by hand, large enough to be few. */
-const PART_BYTES = 1024 ** 3;
-
 /** Copies everything but `pg_control` into `copied`, with `jobs` threads. What is in it already is passed over. */
 export async function copyData(
   run: BackupRun,
@@ -42,8 +39,9 @@ export async function copyData(
   for (const path of found.special.slice(0, 20)) {
     log.warning(`left out of the backup: ${path.toString()}, which is neither a file nor a directory`);
   }
-  const already = new Set(copied.paths());
-  const files = found.files.filter(({ path }) => typeof path !== 'string' || !already.has(path));
+  const already = copied.paths();
+  const files = found.files.filter(({ path }) => !already.has(pathKey(path)));
+  const directories = found.directories.filter((path) => !copied.directories.has(pathKey(path)));
   const plan = planFiles(files, increment, source.control.blockBytes);
   const totalBytes = [...plan.files, ...plan.changes].reduce((sum, { bytes }) => sum + bytes, 0);
   log.info(`copying ${formatBytes(totalBytes)} in ${files.length} files`);
@@ -57,7 +55,7 @@ export async function copyData(
     const parts = await copyAll({
       input: threadInput(run, id, { ...options, increment }),
       jobs: config.jobs,
-      units: planUnits({ ...plan, directories: found.directories }),
+      units: planUnits({ ...plan, directories }),
       signal,
       copied(unit) {
         copied.addUnit(unit);
@@ -90,7 +88,7 @@ function threadInput(
     by: context.by,
     pages: dataChecksumVersion === 0 ? undefined : { pageBytes: blockBytes, blocksPerFile },
     increment: increment === undefined ? undefined : incrementInput(increment, blockBytes),
-    partBytes: PART_BYTES,
+    partBytes: context.config.partBytes,
     maxRate,
     counters: counters.memory,
   };

@@ -4,6 +4,8 @@ import { ioError, WalholdError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import { incrementalLabel } from '../../postgres/backup-label.ts';
 import { CONTROL_FILE_PATH, parseControlFile } from '../../postgres/control-file.ts';
+import { replayedControl, resumedLabel, type FirstStart } from '../../postgres/resumed-backup.ts';
+import type { TimelineId } from '../../postgres/timeline.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import { partKey, type BackupId } from '../../repository/layout.ts';
 import type { StoppedBackup } from '../../server/backup-mode.ts';
@@ -35,6 +37,16 @@ export async function readControlMember(dataDirectory: string, clock: Clock, sig
   throw new WalholdError('damaged', `the checksum of ${path} does not fit its contents, however often it is read`);
 }
 
+export interface BackupEnd {
+  stopped: StoppedBackup;
+  control: Member;
+  timeline: TimelineId;
+  /** Of an incremental backup. */
+  parent: Pick<BackupRecord, 'startLsn' | 'timeline'> | undefined;
+  /** Where the first of several attempts started. */
+  resumed: FirstStart | undefined;
+}
+
 /**
  * The part that makes the rest a backup: what the stop gave, and `pg_control` as its last member. Of an incremental backup the
  * label names its parent's start, by which servers from 17 on refuse to start from it alone.
@@ -42,25 +54,29 @@ export async function readControlMember(dataDirectory: string, clock: Clock, sig
 export async function storeLastPart(
   run: BackupRun,
   id: BackupId,
-  {
-    stopped,
-    control,
-    parent,
-  }: { stopped: StoppedBackup; control: Member; parent: Pick<BackupRecord, 'startLsn' | 'timeline'> | undefined },
+  end: BackupEnd,
 ): Promise<{ part: FinishedPart; frame: CopiedFrame }> {
   const at = new Date(run.context.clock.now());
-  const { uid, gid } = control;
+  const { uid, gid } = end.control;
   const own = { mode: FILE_MODE, uid, gid, modifiedAt: Math.floor(at.getTime() / 1000) };
-  const label =
-    parent === undefined
-      ? stopped.label
-      : incrementalLabel(stopped.label, { lsn: parent.startLsn, timeline: parent.timeline });
-  const members: Member[] = [{ path: 'backup_label', content: label, ...own }];
-  if (stopped.tablespaceMap !== undefined)
-    members.push({ path: 'tablespace_map', content: stopped.tablespaceMap, ...own });
-  members.push(control);
+  const { tablespaceMap } = end.stopped;
+  const members: Member[] = [{ path: 'backup_label', content: labelOf(end), ...own }];
+  if (tablespaceMap !== undefined) members.push({ path: 'tablespace_map', content: tablespaceMap, ...own });
+  members.push(controlOf(run, end));
   const number = run.counters.nextPart();
   const writer = beginObject(run, { id, key: partKey(id, number), kind: 'backup-part', at });
   const frame = writeMembers(members, { writer, part: number, names: run.names });
   return { frame, part: { part: number, ...(await writer.finish()) } };
+}
+
+function labelOf({ stopped: { label }, parent, resumed }: BackupEnd): Buffer {
+  const whole = resumed === undefined ? label : resumedLabel(label, resumed);
+  if (parent === undefined) return whole;
+  return incrementalLabel(whole, { lsn: parent.startLsn, timeline: parent.timeline });
+}
+
+/** A standby's says by itself where the backup is consistent. */
+function controlOf({ source }: BackupRun, { control, resumed, stopped, timeline }: BackupEnd): Member {
+  if (resumed === undefined || source.facts.inRecovery) return control;
+  return { ...control, content: replayedControl(control.content, { lsn: stopped.stopLsn, timeline }) };
 }

@@ -1,4 +1,7 @@
 import type { BackupRecord, FileRecord, FrameRecord, PartRecord } from '../../repository/backup-record.ts';
+import type { ReadMember } from '../../repository/member-reader.ts';
+import type { StoredPart } from '../../repository/stored-part.ts';
+import { pathKey } from '../../server/walk-data.ts';
 import type { BlockCounts, CopiedFile, CopiedFrame, CopiedUnit, FinishedPart } from './thread-protocol.ts';
 import type { BackupSource } from './backup-source.ts';
 
@@ -7,6 +10,8 @@ export class CopiedParts {
   readonly frames: CopiedFrame[] = [];
   readonly parts: FinishedPart[] = [];
   readonly blocks: BlockCounts = { all: 0, copied: 0 };
+  /** Keys (`pathKey`) of directories in parts of an earlier attempt. */
+  readonly directories: Set<string> = new Set();
 
   /** A part that was written at once, with its one frame. */
   add({ part, frame }: { part: FinishedPart; frame: CopiedFrame }): void {
@@ -20,9 +25,24 @@ export class CopiedParts {
     this.blocks.copied += blocks.copied;
   }
 
-  /** All paths that are text. */
-  paths(): string[] {
-    return this.frames.flatMap(({ files }) => files.flatMap(({ path }) => (typeof path === 'string' ? [path] : [])));
+  /** A part that an earlier attempt has stored. */
+  addStored({ number, frames, ...stored }: StoredPart): void {
+    const records = frames.map(({ members, ...frame }) => ({
+      ...frame,
+      files: members.filter(isFile).map(copiedFile),
+    }));
+    const lastFrame = records.pop();
+    if (lastFrame === undefined) throw new RangeError('a part ends with a frame');
+    this.parts.push({ part: number, ...stored, lastFrame: { ...lastFrame, files: [] } });
+    for (const record of records) this.frames.push({ ...record, part: number });
+    for (const member of frames.flatMap(({ members }) => members)) {
+      if (member.kind === 'directory') this.directories.add(pathKey(member.path));
+    }
+  }
+
+  /** Keys (`pathKey`) of all files. */
+  paths(): Set<string> {
+    return new Set(this.frames.flatMap(({ files }) => files.map(({ path }) => pathKey(path))));
   }
 
   get storedBytes(): number {
@@ -43,6 +63,16 @@ export class CopiedParts {
         return { number: part, plainBytes, storedBytes, sha256, crc32c, frames: [...own, lastFrame] };
       });
   }
+}
+
+type FileMember = Extract<ReadMember, { kind: 'file' }>;
+
+function isFile(member: ReadMember): member is FileMember {
+  return member.kind === 'file';
+}
+
+function copiedFile({ path, size, at, sha256, modifiedAt }: FileMember): CopiedFile {
+  return { path, size, at, sha256, modifiedAt };
 }
 
 function frameRecord({ offset, storedBytes, plainBytes, files }: CopiedFrame): FrameRecord {

@@ -26,6 +26,11 @@ export class SharedCounters {
     return Number(Atomics.add(this.#values, PARTS, 1n)) + 1;
   }
 
+  /** Numbers up to this one are taken. */
+  skipParts(last: number): void {
+    Atomics.store(this.#values, PARTS, BigInt(last));
+  }
+
   /**
    * For a rate that all threads keep together: takes `durationMs` of the time line from `nowMs` on, behind what others have taken,
    * and answers how long to wait until its beginning. Time that nobody took is not made up for.

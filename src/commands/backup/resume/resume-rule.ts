@@ -1,0 +1,59 @@
+import type { AttemptNote } from '../../../repository/attempt-note.ts';
+import type { InterruptedBackup } from '../../../repository/interrupted-backup.ts';
+import { GRACE_MS } from '../../../repository/retention/expiry-plan.ts';
+
+/** What is true of the server and of this host now. */
+export interface ServerNow {
+  /** Milliseconds since 1970, by the later of the clocks that count. */
+  now: number;
+  host: string;
+  /** Absolute. */
+  dataDirectory: string;
+  catalogVersion: number;
+  dataChecksums: boolean;
+  inRecovery: boolean;
+  timeline: number;
+  fullPageWrites: boolean;
+  fsync: boolean;
+  /** When the host started; milliseconds since 1970. */
+  bootedAt: number;
+}
+
+/** `expire` gives an upload up after `GRACE_MS`; until a day before that none of its runs can have begun to. */
+const OLDEST_MS: number = GRACE_MS - 86_400_000;
+const DAY_MS = 86_400_000;
+
+/**
+ * Why this interrupted backup cannot be gone on with as if it had been one long backup of this server, ready to follow a colon;
+ * `undefined`: nothing known so far. All attempts count: each has copied what it found.
+ */
+export function whyNotResumed(found: InterruptedBackup, server: ServerNow): string | undefined {
+  const { id, notes, manifest, parts, lastStoredAt } = found;
+  const [first] = notes;
+  if (id.endsWith('-incr')) return 'it is an incremental one';
+  if (first?.attempt !== 1 || parts.size === 0) return 'it had hardly begun';
+  if (manifest.length > 0) return 'its manifest is stored already, and its end with it';
+  const idleMs = server.now - lastStoredAt.getTime();
+  if (idleMs > OLDEST_MS) return `nothing was stored of it for ${Math.floor(idleMs / DAY_MS)} days`;
+  if (!server.fullPageWrites) return 'full_page_writes is off';
+  if (!server.fsync && server.bootedAt > Date.parse(first.at)) {
+    return 'fsync is off, and the host has started anew: WAL of what was copied may be lost';
+  }
+  for (const note of notes) {
+    const why = whyOther(note, server);
+    if (why !== undefined) return why;
+  }
+  return undefined;
+}
+
+function whyOther(note: AttemptNote, server: ServerNow): string | undefined {
+  const { host, dataDirectory, dataChecksums } = note;
+  if (host !== server.host || dataDirectory !== server.dataDirectory)
+    return `it was taken from ${dataDirectory} on ${host}`;
+  if (note.inRecovery !== server.inRecovery)
+    return `the server was ${note.inRecovery ? 'a standby' : 'no standby'} then`;
+  if (note.timeline !== server.timeline) return `it is on timeline ${note.timeline}, the server on ${server.timeline}`;
+  if (note.catalogVersion !== server.catalogVersion) return 'the server was of another version';
+  if (dataChecksums !== server.dataChecksums) return `data_checksums was ${dataChecksums ? 'on' : 'off'} then`;
+  return undefined;
+}

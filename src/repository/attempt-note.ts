@@ -1,0 +1,81 @@
+/**
+ * `attempt-<n>.json`: what an attempt to take a backup notes when it begins (FORMAT.md), so that a later one can take the backup up
+ * again. Without it the position from which WAL must be replayed would be lost with the session that was told it.
+ */
+import { WalholdError } from '../base/errors.ts';
+import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { parseIso } from '../postgres/timestamp.ts';
+import { isTimelineId, type TimelineId } from '../postgres/timeline.ts';
+import { Fields, isText } from './backup-record-fields.ts';
+import { parseBackupId, type BackupId } from './layout.ts';
+import { openSealedJson, sealJson } from './sealed-json.ts';
+
+export interface AttemptNote {
+  systemId: bigint;
+  backup: BackupId;
+  /** From 1. Whoever creates the note of a number owns that attempt. */
+  attempt: number;
+  /** When, by the clock of the host; ISO 8601 UTC. */
+  at: string;
+  /** Who: `walhold 1.2.3 on host`. */
+  by: string;
+  /** Absolute, on `host`. */
+  dataDirectory: string;
+  host: string;
+  /** By the server's clock, before its backup began. */
+  startedAt: string;
+  /** Where replay begins, and the checkpoint record that says so. */
+  startLsn: Lsn;
+  checkpointLsn: Lsn;
+  timeline: TimelineId;
+  catalogVersion: number;
+  dataChecksums: boolean;
+  inRecovery: boolean;
+  /** The server's session that the backup was begun in: while it is there, the attempt runs. */
+  session: { pid: number; startedAt: string };
+}
+
+export const ATTEMPT_NOTE_MAX_BYTES: number = 64 * 1024;
+const LONGEST_TEXT = 4096;
+
+export function formatAttemptNote({ systemId, startLsn, checkpointLsn, ...note }: AttemptNote): Buffer {
+  const positions = { startLsn: formatLsn(startLsn), checkpointLsn: formatLsn(checkpointLsn) };
+  const fields = { format: 1, systemId: systemId.toString(), ...note, ...positions };
+  return sealJson(['{', ...Object.entries(fields).map(([name, value]) => `"${name}": ${JSON.stringify(value)},`)]);
+}
+
+/** Untrusted input; `object` is for messages. Throws `bad-format` or `damaged`. */
+export function parseAttemptNote(bytes: Uint8Array, object: string): AttemptNote {
+  if (bytes.length > ATTEMPT_NOTE_MAX_BYTES) {
+    throw new WalholdError('bad-format', `could not trust ${object}`, { detail: `it is ${bytes.length} bytes long` });
+  }
+  const fields = new Fields(openSealedJson(bytes, object), object, '');
+  const session = fields.inner('session');
+  return {
+    systemId: BigInt(fields.matching('systemId', /^[1-9][0-9]{0,19}$/)),
+    backup: fields.read('backup', (value) => (isText(value, 40) ? parseBackupId(value) : undefined)),
+    attempt: fields.number('attempt', 1, 999),
+    at: readTime(fields, 'at'),
+    by: fields.text('by', 300),
+    dataDirectory: fields.text('dataDirectory', LONGEST_TEXT),
+    host: fields.text('host', 300),
+    startedAt: readTime(fields, 'startedAt'),
+    startLsn: readLsn(fields, 'startLsn'),
+    checkpointLsn: readLsn(fields, 'checkpointLsn'),
+    timeline: fields.read('timeline', (value) =>
+      typeof value === 'number' && isTimelineId(value) ? value : undefined,
+    ),
+    catalogVersion: fields.number('catalogVersion', 0, 0xffff_ffff),
+    dataChecksums: fields.flag('dataChecksums'),
+    inRecovery: fields.flag('inRecovery'),
+    session: { pid: session.number('pid', 1, 0x7fff_ffff), startedAt: readTime(session, 'startedAt') },
+  };
+}
+
+function readTime(fields: Fields, name: string): string {
+  return fields.read(name, (value) => (isText(value, 40) && parseIso(value) !== undefined ? value : undefined));
+}
+
+function readLsn(fields: Fields, name: string): Lsn {
+  return fields.read(name, (value) => (typeof value === 'string' ? parseLsn(value) : undefined));
+}
