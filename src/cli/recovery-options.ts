@@ -4,6 +4,7 @@ import type { CommandContext } from '../commands/command-context.ts';
 import type { OptionSources } from '../commands/restore/restore-options.ts';
 import { hostZone } from '../postgres/target-time.ts';
 import type { Companion } from './companion.ts';
+import { progressOutput, type ProgressFlags } from './progress-options.ts';
 
 /** Which backup, and what to recover to. */
 export function withTargetOptions(command: Command): Command {
@@ -22,15 +23,13 @@ export function withTargetOptions(command: Command): Command {
 export function optionSources(
   { environment, workingDirectory }: Pick<CommandContext, 'environment' | 'workingDirectory'>,
   settings: Companion['settings'],
-  showsProgress: boolean,
+  progress: ProgressFlags,
 ): OptionSources {
   return {
     environment,
     workingDirectory,
     zone: hostZone,
     configFile: loadConfig(settings).configFile,
-    progress: showsProgress
-      ? { write: (text: string) => void process.stderr.write(text), isTerminal: process.stderr.isTTY }
-      : undefined,
+    progress: progressOutput(progress),
   };
 }

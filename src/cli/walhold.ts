@@ -17,10 +17,13 @@ const status = await runCompanion({
 });
 endAs(ENDINGS[status]);
 
+/** Whatever progress stands on the terminal's line goes; it comes again in a moment. */
+const CLEAR_LINE = process.stderr.isTTY ? '\r\u001b[K' : '';
+
 /** A log that cannot be written must not decide how the call ends. */
 function writeLine(line: string): void {
   try {
-    writeSync(2, line);
+    writeSync(2, CLEAR_LINE + line);
   } catch {
     // Nobody is there to be told.
   }

@@ -19,7 +19,7 @@ import { findChanges, type Increment } from './backup/find-changes.ts';
 import { findBasis } from './backup/incremental-basis.ts';
 import { storeLastPart } from './backup/last-part.ts';
 import { keepUntil, withLongerLocks, type Keep } from './backup/keep.ts';
-import { prepareRepositories } from './backup/prepare-repositories.ts';
+import { openBackupSpool, prepareRepositories } from './backup/prepare-repositories.ts';
 import { serverRecord } from './backup/record-of.ts';
 import { requireLockedWal } from './backup/require-locked-wal.ts';
 import { SharedCounters } from './backup/shared-counters.ts';
@@ -32,6 +32,9 @@ import { switchOnPrimary } from './backup/switch-on-primary.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
 import { sealStoredWal } from './seal-stored-wal.ts';
+import { ProgressNotes } from './progress/note-progress.ts';
+import { Progress } from './progress/progress.ts';
+import { viewsOf, type ProgressOutput } from './progress/views.ts';
 
 export interface BackupOptions extends SourceOptions, Omit<LiveOptions, 'tries'> {
   type: BackupType;
@@ -41,6 +44,9 @@ export interface BackupOptions extends SourceOptions, Omit<LiveOptions, 'tries'>
   walTimeoutMs: number;
   /** `--resume`: goes on with an interrupted backup, where there is one that can be. */
   resume: boolean;
+  progress: ProgressOutput | undefined;
+  /** This process. */
+  pid: number;
   /** `--keep`; `undefined`: its turn decides. */
   keep: Keep | undefined;
 }
@@ -66,9 +72,12 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   try {
     const frames = new FrameWriter(config.compressLevel);
     const counters = new SharedCounters();
-    const run: BackupRun = { context, source, repositories, counters, frames, names: accountNames(), signal };
-    await prepareRepositories(run);
-    const id = await takeBackup(run, options);
+    const parts = { context, source, repositories, counters, frames, names: accountNames(), signal };
+    const spool = await openBackupSpool(context, source.dataDirectory);
+    await prepareRepositories(parts, spool);
+    await using notes = new ProgressNotes(spool, options.pid, clock);
+    await using progress = new Progress([...viewsOf(options.progress), notes.view], clock);
+    const id = await takeBackup({ ...parts, progress }, options, notes);
     context.print(`${id}\n`);
     const { systemId, segmentBytes } = source.control;
     await sealStoredWal(context, repositories, { systemId, segmentBytes });
@@ -78,7 +87,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   }
 }
 
-async function takeBackup(run: BackupRun, options: BackupOptions): Promise<BackupId> {
+async function takeBackup(run: BackupRun, options: BackupOptions, notes: ProgressNotes): Promise<BackupId> {
   const { context, source } = run;
   const resumable = options.resume ? await findResumable(run, options.type) : undefined;
   const basis =
@@ -96,10 +105,12 @@ async function takeBackup(run: BackupRun, options: BackupOptions): Promise<Backu
     (resumable === undefined ? undefined : await nextAttempt(run, resumable, started, options)) ??
     (await firstAttempt(run, started, parent?.id));
   const { id, copied } = attempt;
+  notes.id = id;
   const live = await copyLive(run, id, { ...options, ...start, tries: TRIES, copied, increment });
   await source.session.close();
 
   const walRequired = await awaitWal(run, { attempt, live, options });
+  run.progress.phase('finishing');
   copied.add(await storeLastPart(run, id, { ...live, parent, resumed: attempt.resumed?.start }));
   const range = { timeline: live.timeline, startLsn: attempt.started.startLsn, endLsn: live.stopped.stopLsn };
   const manifest = await storeManifest(run, id, { frames: copied.frames, range });
@@ -141,6 +152,7 @@ async function awaitWal(
   const segments = segmentsBetween(timeline, attempt.started.startLsn, stopped.stopLsn, segmentBytes);
   context.log.info(`waiting for WAL up to ${segments.at(-1) ?? ''}`);
   const dataDirectory = source.facts.inRecovery ? undefined : source.dataDirectory;
+  run.progress.phase('waiting for WAL');
   await waitForSegments(segments, options.walTimeoutMs, { ...context, ...run, dataDirectory });
   if (attempt.resumed !== undefined) {
     const { first } = attempt.resumed.from;

@@ -5,11 +5,12 @@ import { placeText, type Repository } from '../repository/repository.ts';
 import { storedSegmentSize } from '../repository/stored-segment-size.ts';
 import type { Problem } from '../repository/verify-problem.ts';
 import { isKnownRepository } from '../spool/known-repositories.ts';
-import { repeatLine, type ProgressOutput } from './backup/progress.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
 import { openLocalCluster } from './local-cluster.ts';
 import { plainText } from './plain-text.ts';
+import { Progress } from './progress/progress.ts';
+import { viewsOf, type ProgressOutput } from './progress/views.ts';
 import { copyBackup } from './repo-copy/copy-backup.ts';
 import { copyIdentity, foreseeIdentity } from './repo-copy/copy-identity.ts';
 import { CopyReport, type CopyRun } from './repo-copy/copy-run.ts';
@@ -59,30 +60,24 @@ async function copyAll(
   const { signal, log, clock, config } = context;
   const { source } = repositories;
   const report = new CopyReport();
-  const done = new AbortController();
-  const line = (seconds: number): string => progressLine(report, seconds);
-  const shown = progress === undefined ? undefined : repeatLine(line, progress, { clock, done: done.signal });
-  try {
-    const { spool } = await openLocalCluster('.', context, { useSpool: true });
-    const place = placeText(repositories.target.settings);
-    const known = ({ systemId }: { systemId: bigint }): Promise<boolean> => isKnownRepository(spool, place, systemId);
-    const { identity, target } = dryRun
-      ? await foreseeIdentity(source, repositories.target, { signal })
-      : {
-          identity: await copyIdentity(source, repositories.target, { signal, known }),
-          target: repositories.target,
-        };
-    const { systemId } = identity;
-    const run: CopyRun = { source, target, systemId, jobs: config.jobs, quick, dryRun, report, log, signal };
-    const segmentBytes = await segmentSizeOf(source, signal);
-    await copyWal({ ...run, segmentBytes });
-    const done = new Set<BackupId>();
-    for (const id of await backupIds(source, signal)) if (await copyBackup(run, id, done)) done.add(id);
-    return report;
-  } finally {
-    done.abort();
-    await shown;
-  }
+  await using shown = new Progress(viewsOf(progress), clock);
+  shown.phase('copying', { done: () => report.bytes, more: () => progressText(report) });
+  const { spool } = await openLocalCluster('.', context, { useSpool: true });
+  const place = placeText(repositories.target.settings);
+  const known = ({ systemId }: { systemId: bigint }): Promise<boolean> => isKnownRepository(spool, place, systemId);
+  const { identity, target } = dryRun
+    ? await foreseeIdentity(source, repositories.target, { signal })
+    : {
+        identity: await copyIdentity(source, repositories.target, { signal, known }),
+        target: repositories.target,
+      };
+  const { systemId } = identity;
+  const run: CopyRun = { source, target, systemId, jobs: config.jobs, quick, dryRun, report, log, signal };
+  const segmentBytes = await segmentSizeOf(source, signal);
+  await copyWal({ ...run, segmentBytes });
+  const done = new Set<BackupId>();
+  for (const id of await backupIds(source, signal)) if (await copyBackup(run, id, done)) done.add(id);
+  return report;
 }
 
 /** `undefined`: nothing says it, or what does is damaged; that is told when its turn comes. */
@@ -113,9 +108,8 @@ function numbered(repositories: readonly Repository[], number: number, option: s
   });
 }
 
-function progressLine({ copied, present, bytes }: CopyReport, seconds: number): string {
-  const rate = seconds > 0 ? `, ${formatBytes(bytes / seconds)}/s` : '';
-  return `walhold: ${copied} objects copied (${formatBytes(bytes)}${rate}), ${present} there already`;
+function progressText({ copied, present }: CopyReport): string {
+  return `${copied} objects copied, ${present} there already`;
 }
 
 function describe({ copied, present, bytes, conflicts, damaged }: RepoCopyJson, { dryRun }: RepoCopyOptions): string {

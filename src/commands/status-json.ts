@@ -18,11 +18,26 @@ export interface StatusJson {
   lastProven: DrillSummaryJson | null;
   nextLockExpiry: string | null;
   worker: WorkerJson;
+  /** What the backup that runs on this data directory last said of itself. */
+  backupInProgress: BackupInProgressJson | null;
   /** The last failure of either command, until its next success. */
   lastErrors: { push: ErrorJson | null; fetch: ErrorJson | null };
   outages: { pushRepositories: number[]; fetchWaitedSeconds: number | null };
   /** Versions and delete markers of somebody else, as far as this call met them. */
   tampering: TraceJson[];
+}
+
+export interface BackupInProgressJson {
+  pid: number;
+  /** `null`: it has not got one yet. */
+  id: string | null;
+  since: string;
+  at: string;
+  phase: string;
+  bytesDone: number;
+  bytesTotal: number | null;
+  rate: number | null;
+  secondsLeft: number | null;
 }
 
 export interface TraceJson {

@@ -1,4 +1,5 @@
 import { describeTrace } from '../repository/traces.ts';
+import { describeBackupInProgress } from './backup-in-progress.ts';
 import { describeProof } from './drills-json.ts';
 import { formatBytes } from './format-bytes.ts';
 import { plainText } from './plain-text.ts';
@@ -23,6 +24,7 @@ export function describeStatus(status: StatusJson): string {
     ['recovery', lastBackup === null ? undefined : describeProof(status)],
     ['next lock to run out', status.nextLockExpiry ?? undefined],
     ['background worker', workerLine(status)],
+    ['backup in progress', describeBackupInProgress(status.backupInProgress)],
     ['last push failed', failure(lastErrors.push)],
     ['last fetch failed', failure(lastErrors.fetch)],
     [

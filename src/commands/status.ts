@@ -13,6 +13,7 @@ import { readOutageSpent } from '../spool/fetch-outage.ts';
 import { readError, type LastError } from '../spool/last-error.ts';
 import { readPushOutage } from '../spool/push-outage.ts';
 import { openSpool } from '../spool/spool.ts';
+import { backupInProgressJson } from './backup-in-progress.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { drillsJson, NO_DRILLS } from './drills-json.ts';
 import { backupJson, gapsJson, windowsJson } from './list.ts';
@@ -147,11 +148,11 @@ async function notesOf(
   context: CommandContext,
   repositories: readonly Repository[],
   local: LocalLag | undefined,
-): Promise<Pick<StatusJson, 'lastErrors' | 'outages'>> {
+): Promise<Pick<StatusJson, 'lastErrors' | 'outages' | 'backupInProgress'>> {
   const { dataDirectory } = local ?? {};
   if (dataDirectory === undefined) {
     const outages = { pushRepositories: [], fetchWaitedSeconds: null };
-    return { lastErrors: { push: null, fetch: null }, outages };
+    return { lastErrors: { push: null, fetch: null }, outages, backupInProgress: null };
   }
   const { spoolPath } = context.config;
   const path = isAbsolute(spoolPath) ? spoolPath : join(dataDirectory, spoolPath);
@@ -165,6 +166,7 @@ async function notesOf(
   const waitedMs = run === undefined ? 0 : await readOutageSpent(spool, run);
   return {
     lastErrors: { push: errorJson(await readError(spool, 'push')), fetch: errorJson(await readError(spool, 'fetch')) },
+    backupInProgress: await backupInProgressJson(spool, context),
     outages: { pushRepositories: down, fetchWaitedSeconds: waitedMs === 0 ? null : Math.round(waitedMs / 1000) },
   };
 }

@@ -23,6 +23,8 @@ export interface InterruptedBackup {
   nextAttempt: number;
   /** Part numbers, rising, and who holds each. */
   parts: ReadonlyMap<number, readonly Repository[]>;
+  /** Bytes of all of them, each counted once for each holder. */
+  partBytes: number;
   /** Who holds the configuration and the manifest. */
   config: readonly Repository[];
   manifest: readonly Repository[];
@@ -42,11 +44,13 @@ export async function findInterrupted(
   if (failures.length > 0) throw worstOf(failures);
   const newest = [...holders.keys()].at(-1);
   if (newest === undefined) return undefined;
-  const found = await listObjects(repositories, newest, options);
-  return found.complete ? undefined : await withNotes(repositories, newest, found, options);
+  const { complete, ...found } = await listObjects(repositories, newest, options);
+  return complete ? undefined : await withNotes(repositories, newest, found, options);
 }
 
-interface Found extends Pick<InterruptedBackup, 'parts' | 'config' | 'manifest' | 'lastStoredAt'> {
+type Listed = Pick<InterruptedBackup, 'parts' | 'partBytes' | 'config' | 'manifest' | 'lastStoredAt'>;
+
+interface Found extends Listed {
   attempts: number[];
   complete: boolean;
 }
@@ -54,11 +58,13 @@ interface Found extends Pick<InterruptedBackup, 'parts' | 'config' | 'manifest' 
 async function listObjects(repositories: readonly Repository[], id: BackupId, options: CallOptions): Promise<Found> {
   const keys = new Map<string, Repository[]>();
   let last = 0;
+  let partBytes = 0;
   for (const repository of repositories) {
     for await (const entry of repository.store.list(backupPrefix(id), { signal: options.signal })) {
       if (entry.kind !== 'object') continue;
       keys.set(entry.key, [...(keys.get(entry.key) ?? []), repository]);
       last = Math.max(last, entry.storedAt.getTime());
+      if (parseNumberedKey(entry.key)?.kind === 'part') partBytes += entry.bytes;
     }
   }
   const numbered = [...keys].flatMap(([key, holders]) => {
@@ -69,6 +75,7 @@ async function listObjects(repositories: readonly Repository[], id: BackupId, op
   return {
     complete: keys.has(commitKey(id)),
     parts: new Map(numbered.flatMap(({ kind, number, holders }) => (kind === 'part' ? [[number, holders]] : []))),
+    partBytes,
     attempts: numbered.flatMap(({ kind, number }) => (kind === 'attempt' ? [number] : [])),
     config: keys.get(configKey(id)) ?? [],
     manifest: keys.get(manifestKey(id)) ?? [],
@@ -79,7 +86,7 @@ async function listObjects(repositories: readonly Repository[], id: BackupId, op
 async function withNotes(
   repositories: readonly Repository[],
   id: BackupId,
-  { attempts, complete: _, ...found }: Found,
+  { attempts, ...found }: Omit<Found, 'complete'>,
   options: CallOptions & { systemId: bigint },
 ): Promise<InterruptedBackup> {
   const notes: AttemptNote[] = [];

@@ -30,6 +30,8 @@ export interface StoredPartOptions extends CallOptions {
   systemId: bigint;
   /** `undefined`: pages carry no checksums. */
   pages: { pageBytes: number; blocksPerFile: number } | undefined;
+  /** Told of stored bytes as they are read. */
+  passed?: (bytes: number) => void;
 }
 
 /** Reads the whole part. `undefined`: proven absent. Throws `damaged`. */
@@ -47,13 +49,16 @@ export async function readStoredPart(
 export async function readStoredObject(
   { store, url }: Pick<Repository, 'store' | 'url'>,
   { key, kind }: { key: string; kind: ObjectKind },
-  { signal, systemId, pages }: StoredPartOptions,
+  { signal, systemId, pages, passed }: StoredPartOptions,
 ): Promise<Omit<StoredPart, 'number'> | undefined> {
   return await oldestAuthentic(store, key, { signal }, async (which) => {
     const opened = await store.open(key, { signal, ...which });
     if (opened === undefined) return undefined;
     const reading = new PartReading(`${url}/${key}`, opened.info.bytes, pages);
-    for await (const chunk of opened.chunks) reading.write(chunk);
+    for await (const chunk of opened.chunks) {
+      reading.write(chunk);
+      passed?.(chunk.length);
+    }
     return reading.end({ kind, name: key.slice(key.indexOf('/') + 1), systemId: String(systemId) });
   });
 }

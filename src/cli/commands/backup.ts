@@ -5,9 +5,10 @@ import type { BackupOptions } from '../../commands/backup.ts';
 import { parseKeep } from '../../commands/backup/keep.ts';
 import { parseRate } from '../../commands/backup/rate.ts';
 import { parseTime } from '../../postgres/units.ts';
+import { progressOutput, withProgressOptions, type ProgressFlags } from '../progress-options.ts';
 import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
 
-interface BackupFlags extends CommonOptions {
+interface BackupFlags extends CommonOptions, ProgressFlags {
   pgdata?: string;
   dbname?: string;
   type: BackupOptions['type'];
@@ -17,8 +18,6 @@ interface BackupFlags extends CommonOptions {
   walTimeout: string;
   allowBadPages?: boolean;
   maxRate?: string;
-  progress?: boolean;
-  progressFormat: 'text' | 'json';
   keep?: string;
   resume?: boolean;
 }
@@ -28,7 +27,7 @@ const LONGEST_LABEL = 1024;
 
 export function addBackupCommand({ program, run }: Companion): void {
   const command = program.command('backup').description('take a base backup into every repository; prints its id');
-  withCommonOptions(command, 'writes')
+  withProgressOptions(withCommonOptions(command, 'writes'))
     .option('-D, --pgdata <DIR>', 'data directory (default: PGDATA, else where the server says)')
     .option('-d, --dbname <CONNSTR>', 'connection string, as for psql; PG* variables count too')
     .addOption(
@@ -49,8 +48,6 @@ export function addBackupCommand({ program, run }: Companion): void {
     .option('--wal-timeout <TIME>', 'how long the last WAL may take to arrive', '1h')
     .option('--allow-bad-pages', 'list pages with wrong checksums, and take the backup nevertheless')
     .option('-r, --max-rate <RATE>', 'most bytes to read a second: kilobytes, or with suffix k or M')
-    .option('-P, --progress', 'show progress')
-    .addOption(choice('--progress-format <FORMAT>', 'form of the progress', ['text', 'json'], 'text'))
     .option('--keep <DURATION>', 'keep, and lock, the backup for so long at least; "forever" for ever')
     .option(
       '--resume',
@@ -80,14 +77,8 @@ function optionsOf(flags: BackupFlags): Omit<BackupOptions, 'dataDirectory'> {
     resume: flags.resume === true,
     keep: flags.keep === undefined ? undefined : parseKeep(flags.keep),
     maxRate: flags.maxRate === undefined ? undefined : parseRate(flags.maxRate),
-    progress:
-      flags.progress === true || flags.progressFormat === 'json'
-        ? {
-            write: (text) => void process.stderr.write(text),
-            isTerminal: process.stderr.isTTY,
-            format: flags.progressFormat,
-          }
-        : undefined,
+    progress: progressOutput(flags),
+    pid: process.pid,
   };
 }
 

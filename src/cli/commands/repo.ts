@@ -1,14 +1,14 @@
 import { InvalidArgumentError } from 'commander';
 import { MAX_REPOSITORIES } from '../../config/settings.ts';
+import { progressOutput, withProgressOptions, type ProgressFlags } from '../progress-options.ts';
 import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
 
-interface CopyFlags extends CommonOptions {
+interface CopyFlags extends CommonOptions, ProgressFlags {
   from: number;
   to: number;
   quick?: boolean;
   dryRun?: boolean;
   json?: boolean;
-  progress?: boolean;
 }
 
 export function addRepoCommand({ program, run }: Companion): void {
@@ -16,19 +16,15 @@ export function addRepoCommand({ program, run }: Companion): void {
   const command = repo
     .command('copy')
     .description('fill a repository from another: what it lacks is verified and stored, nothing is overwritten');
-  withCommonOptions(command, 'writes')
+  withProgressOptions(withCommonOptions(command, 'writes'))
     .requiredOption('--from <N>', 'the repository to read (1 for repo, 2 for repo2)', repositoryNumber)
     .requiredOption('--to <N>', 'the repository to fill', repositoryNumber)
     .option('--quick', 'take what has the same name and size for the same')
     .option('-n, --dry-run', 'only show what is missing')
-    .option('-P, --progress', 'show progress')
     .option('--json', 'print JSON')
     .action(async (flags: CopyFlags) => {
       const { from, to, quick = false, dryRun = false, json = false } = flags;
-      const progress =
-        flags.progress === true
-          ? { write: (text: string) => void process.stderr.write(text), isTerminal: process.stderr.isTTY }
-          : undefined;
+      const progress = progressOutput(flags);
       await run(flags, async (context) => {
         const { repoCopy } = await import('../../commands/repo-copy.ts');
         return await repoCopy(context, { from, to, quick, dryRun, json, progress });

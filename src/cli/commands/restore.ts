@@ -2,18 +2,17 @@ import { Option } from 'commander';
 import type { RestoreWords } from '../../commands/restore/restore-options.ts';
 import { isAlive } from '../is-alive.ts';
 import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
+import { withProgressOptions, type ProgressFlags } from '../progress-options.ts';
 import { optionSources, withTargetOptions } from '../recovery-options.ts';
 
-interface RestoreFlags extends CommonOptions, Omit<RestoreWords, 'useRepo'> {
-  progress?: boolean;
-}
+interface RestoreFlags extends CommonOptions, ProgressFlags, Omit<RestoreWords, 'useRepo'> {}
 
 export function addRestoreCommand({ program, run, settings }: Companion): void {
   const command = program
     .command('restore')
     .description('bring a backup back into an empty directory, ready to be recovered to a target');
   withCommonOptions(command, 'reads').option('-D, --pgdata <DIR>', 'new or empty directory (default: PGDATA)');
-  withTargetOptions(command)
+  withProgressOptions(withTargetOptions(command))
     .option('--target-action <ACTION>', 'pause, promote or shutdown at the target (default: pause)')
     .option('-T, --tablespace-mapping <OLD=NEW>', 'put the tablespace at OLD into NEW; may be repeated', collect)
     .option('--standby', 'make a standby, which goes on following')
@@ -23,14 +22,13 @@ export function addRestoreCommand({ program, run, settings }: Companion): void {
     .option('--dry-run', 'only plan: fails if the target cannot be reached')
     .addOption(new Option('--plan', 'the same as --dry-run'))
     .option('--json', 'print the plan as JSON')
-    .option('-P, --progress', 'show progress')
     .addOption(new Option('--delta', 'keep files that match').hideHelp())
     .addOption(new Option('--only-db <NAME>', 'restore one database').hideHelp())
     .action(async (flags: RestoreFlags) => {
       await run(flags, async (context) => {
         const { parseRestoreOptions } = await import('../../commands/restore/restore-options.ts');
         const { restore } = await import('../../commands/restore.ts');
-        const options = parseRestoreOptions(flags, optionSources(context, settings, flags.progress === true));
+        const options = parseRestoreOptions(flags, optionSources(context, settings, flags));
         return await restore(context, options, { uid: process.getuid?.() ?? 0, isAlive });
       });
     });

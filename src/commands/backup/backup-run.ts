@@ -6,6 +6,7 @@ import type { Repository } from '../../repository/repository.ts';
 import type { Store } from '../../store/store.ts';
 import type { FrameWriter } from '../../stream/zstd.ts';
 import type { CommandContext } from '../command-context.ts';
+import type { Progress } from '../progress/progress.ts';
 import type { BackupSource } from './backup-source.ts';
 import type { SharedCounters } from './shared-counters.ts';
 
@@ -18,6 +19,7 @@ export interface BackupRun {
   /** Of the main thread. */
   frames: FrameWriter;
   names: AccountNames;
+  progress: Progress;
   /** Aborts with the command's signal; while files are copied also when the server is lost. */
   signal: AbortSignal;
 }

@@ -7,7 +7,6 @@ import { copyAll } from './copy-pool.ts';
 import type { Increment } from './find-changes.ts';
 import { incrementInput, planFiles } from './plan-files.ts';
 import { planUnits } from './plan-units.ts';
-import { showProgress, type ProgressOutput } from './progress.ts';
 import type { CopiedParts } from './record-of.ts';
 import type { ThreadInput } from './thread-protocol.ts';
 
@@ -21,7 +20,6 @@ export interface CopyTask {
 export interface CopyOptions {
   /** Bytes a second; `undefined`: as fast as it goes. */
   maxRate: number | undefined;
-  progress: (ProgressOutput & { format: 'text' | 'json' }) | undefined;
   /** Most tries of one request. */
   tries: number;
 }
@@ -33,7 +31,7 @@ export async function copyData(
   { copied, increment, ...options }: CopyOptions & CopyTask,
 ): Promise<{ tablespaces: DataDirectory['tablespaces']; badPages: BadPages }> {
   const { context, source, counters, signal } = run;
-  const { config, log, clock } = context;
+  const { config, log } = context;
   const versionDirectory = `PG_${source.facts.major}_${source.control.catalogVersion}`;
   const found = await walkData(source.dataDirectory, { versionDirectory, signal });
   for (const path of found.special.slice(0, 20)) {
@@ -47,26 +45,18 @@ export async function copyData(
   log.info(`copying ${formatBytes(totalBytes)} in ${files.length} files`);
 
   const badPages = new BadPages();
-  const done = new AbortController();
-  const progress = { bytes: () => counters.bytes, totalBytes };
-  const shown =
-    options.progress === undefined ? undefined : showProgress(progress, options.progress, { clock, done: done.signal });
-  try {
-    const parts = await copyAll({
-      input: threadInput(run, id, { ...options, increment }),
-      jobs: config.jobs,
-      units: planUnits({ ...plan, directories }),
-      signal,
-      copied(unit) {
-        copied.addUnit(unit);
-        badPages.add(unit.badPages);
-      },
-    });
-    copied.parts.push(...parts);
-  } finally {
-    done.abort();
-    await shown;
-  }
+  run.progress.phase('copying', { done: () => counters.bytes, total: totalBytes });
+  const parts = await copyAll({
+    input: threadInput(run, id, { ...options, increment }),
+    jobs: config.jobs,
+    units: planUnits({ ...plan, directories }),
+    signal,
+    copied(unit) {
+      copied.addUnit(unit);
+      badPages.add(unit.badPages);
+    },
+  });
+  copied.parts.push(...parts);
   return { tablespaces: found.tablespaces, badPages };
 }
 

@@ -39,10 +39,11 @@ export interface LiveStart {
 }
 
 /** Starts a backup in the source's session. */
-export async function startLive({ context, source }: BackupRun, options: LiveOptions): Promise<LiveStart> {
+export async function startLive({ context, source, progress }: BackupRun, options: LiveOptions): Promise<LiveStart> {
   const { session, facts, dataDirectory } = source;
   const unarchived = facts.inRecovery ? new Set<string>() : unarchivedSegments(dataDirectory);
   context.log.info(`waiting for a checkpoint${options.fast ? '' : ' (--checkpoint=fast makes it at once)'}`);
+  progress.phase('waiting for a checkpoint');
   const started = await startBackup(session, { major: facts.major, label: options.label, fast: options.fast });
   return { started, unarchived };
 }

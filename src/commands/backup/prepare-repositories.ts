@@ -5,15 +5,23 @@ import { ensureIdentity } from '../../repository/identity.ts';
 import { placeText, type Repository } from '../../repository/repository.ts';
 import { ownsDirectory } from '../../server/data-directory.ts';
 import { isKnownRepository, rememberRepository } from '../../spool/known-repositories.ts';
-import { NO_SPOOL, openSpool } from '../../spool/spool.ts';
+import { NO_SPOOL, openSpool, type Spool } from '../../spool/spool.ts';
+import type { CommandContext } from '../command-context.ts';
 import type { BackupRun } from './backup-run.ts';
 
-/** Sees to it that every repository is there and is this cluster's; one in an empty place gets its identity. */
-export async function prepareRepositories({ context, source, repositories, signal }: BackupRun): Promise<void> {
-  const { config, log, clock, by } = context;
-  const { dataDirectory, control } = source;
+/** The spool of the data directory; none where what this user makes there would be in the server's way. */
+export async function openBackupSpool({ config, log, clock }: CommandContext, dataDirectory: string): Promise<Spool> {
   const path = isAbsolute(config.spoolPath) ? config.spoolPath : join(dataDirectory, config.spoolPath);
-  const spool = (await ownsDirectory(dataDirectory)) ? await openSpool(path, log, clock.now()) : NO_SPOOL;
+  return (await ownsDirectory(dataDirectory)) ? await openSpool(path, log, clock.now()) : NO_SPOOL;
+}
+
+/** Sees to it that every repository is there and is this cluster's; one in an empty place gets its identity. */
+export async function prepareRepositories(
+  { context, source, repositories, signal }: Omit<BackupRun, 'progress'>,
+  spool: Spool,
+): Promise<void> {
+  const { clock, by } = context;
+  const { dataDirectory, control } = source;
   for (const repository of repositories) {
     refuseInside(repository, dataDirectory);
     await refuseRoot(repository, dataDirectory);

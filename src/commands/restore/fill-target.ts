@@ -7,9 +7,10 @@ import type { StoredBackup } from '../../repository/backups.ts';
 import type { RestorePlan } from '../../repository/restore-plan.ts';
 import { nameOf } from '../../repository/restore-way.ts';
 import type { WalInventory } from '../../repository/wal-inventory.ts';
-import { showProgress } from '../backup/progress.ts';
 import type { CommandContext } from '../command-context.ts';
 import { formatBytes } from '../format-bytes.ts';
+import { Progress } from '../progress/progress.ts';
+import { viewsOf } from '../progress/views.ts';
 import { installedExecutable } from '../installation.ts';
 import { chooseArchiveMode } from './archive-choice.ts';
 import { readConfigArchive, readFirstEntry, type BackupSource } from './backup-source.ts';
@@ -104,45 +105,32 @@ async function writeFiles(
   const counters = new RestoreCounters();
   const holders = Object.fromEntries(chain.map(({ summary, repositories }) => [summary.id, repositories]));
   const numbers = new Set(chain.flatMap(({ repositories }) => repositories));
-  const finished = new AbortController();
-  const totalBytes = opened.plainBytes;
-  const progress =
-    options.progress === undefined
-      ? undefined
-      : showProgress(
-          { bytes: () => counters.plainBytes, totalBytes },
-          { ...options.progress, format: 'text' },
-          { clock, done: finished.signal },
-        );
-  try {
-    return await restoreAll({
-      input: {
-        repositories: config.repositories.filter(({ number }) => numbers.has(number)),
-        requestTimeoutMs: config.requestTimeoutMs,
-        asOf: asOf?.at,
-        holders,
-        layout: {
-          dataDirectory: target.dataDirectory,
-          tablespaces: target.tablespaces.map(({ oid, to }) => ({ oid, path: to })),
-          owner: target.owner,
-          blocks: { blockBytes, blocksPerFile },
-          heldBack: HELD_BACK,
-        },
-        counters: counters.memory,
+  await using progress = new Progress(viewsOf(options.progress), clock);
+  progress.phase('restoring', { done: () => counters.plainBytes, total: opened.plainBytes });
+  return await restoreAll({
+    input: {
+      repositories: config.repositories.filter(({ number }) => numbers.has(number)),
+      requestTimeoutMs: config.requestTimeoutMs,
+      asOf: asOf?.at,
+      holders,
+      layout: {
+        dataDirectory: target.dataDirectory,
+        tablespaces: target.tablespaces.map(({ oid, to }) => ({ oid, path: to })),
+        owner: target.owner,
+        blocks: { blockBytes, blocksPerFile },
+        heldBack: HELD_BACK,
       },
-      threads: Math.max(1, Math.min(config.jobs, opened.mostPieces)),
-      links: opened.links(),
-      signal,
-      warn: (message, error) => log.warning(message, { detail: reasonOf(error) }),
-      onStranger(number, stranger) {
-        found.overview.repositories.find((one) => one.number === number)?.store.report?.(stranger);
-      },
-      onWritten: () => log.debug('all files are written, and are brought to disk'),
-    });
-  } finally {
-    finished.abort();
-    await progress;
-  }
+      counters: counters.memory,
+    },
+    threads: Math.max(1, Math.min(config.jobs, opened.mostPieces)),
+    links: opened.links(),
+    signal,
+    warn: (message, error) => log.warning(message, { detail: reasonOf(error) }),
+    onStranger(number, stranger) {
+      found.overview.repositories.find((one) => one.number === number)?.store.report?.(stranger);
+    },
+    onWritten: () => progress.phase('bringing files to disk'),
+  });
 }
 
 async function placePartialOf(

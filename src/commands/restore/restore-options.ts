@@ -5,7 +5,7 @@ import { parseTargetTime, type LocalZone } from '../../postgres/target-time.ts';
 import { parseTimelineText } from '../../postgres/timeline.ts';
 import { parseBackupId } from '../../repository/layout.ts';
 import type { RecoveryTarget, TimelineWish } from '../../repository/recovery-target.ts';
-import type { ProgressOutput } from '../backup/progress.ts';
+import type { ProgressOutput } from '../progress/views.ts';
 import { parseMapping, type TablespaceMapping } from './tablespace-mapping.ts';
 
 /** What the command line says, as it stands there. */

@@ -7,7 +7,6 @@ describe('walhold backup', () => {
   it.each([
     [['--keep', 'a while'], 'bad value for --keep'],
     [['--keep', '0'], 'bad value for --keep'],
-    [['--resume'], '--resume is not supported by this version'],
     [['--type', 'differential'], 'option "--type <TYPE>" argument "differential" is invalid'],
     [['-c', 'slow'], 'argument "slow" is invalid'],
     [['--progress-format', 'xml'], 'argument "xml" is invalid'],

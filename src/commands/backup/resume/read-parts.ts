@@ -12,7 +12,7 @@ import { pathKey } from '../../../server/walk-data.ts';
 import type { BackupRun } from '../backup-run.ts';
 import type { Refusal } from '../backup-type.ts';
 
-export type InterruptedParts = Pick<InterruptedBackup, 'id' | 'parts'>;
+export type InterruptedParts = Pick<InterruptedBackup, 'id' | 'parts' | 'partBytes'>;
 
 /**
  * Reads all of them. What only some repositories hold is brought to the others; nothing that is stored is left out: whoever extracts
@@ -21,14 +21,21 @@ export type InterruptedParts = Pick<InterruptedBackup, 'id' | 'parts'>;
  */
 export async function readParts(run: BackupRun, found: InterruptedParts): Promise<StoredPart[] | Refusal> {
   const { jobs } = run.context.config;
+  let done = 0;
+  run.progress.phase('reading what is stored', { done: () => done, total: found.partBytes });
+  const reading: Reading = { ...run, passed: (bytes) => void (done += bytes) };
   const parts = await mapParallel([...found.parts], jobs, ([number, holders]) =>
-    readPart(run, found.id, number, holders),
+    readPart(reading, found.id, number, holders),
   );
   return whyUnusable(parts) ?? parts;
 }
 
+interface Reading extends BackupRun {
+  passed: (bytes: number) => void;
+}
+
 async function readPart(
-  run: BackupRun,
+  run: Reading,
   id: InterruptedBackup['id'],
   number: number,
   holders: readonly Repository[],
@@ -49,14 +56,14 @@ async function readPart(
 }
 
 async function readFrom(
-  { source, signal }: BackupRun,
+  { source, signal, passed }: Reading,
   repository: Repository,
   id: InterruptedBackup['id'],
   number: number,
 ): Promise<StoredPart> {
   const { systemId, dataChecksumVersion, blockBytes, blocksPerFile } = source.control;
   const pages = dataChecksumVersion === 0 ? undefined : { pageBytes: blockBytes, blocksPerFile };
-  const part = await readStoredPart(repository, id, number, { signal, systemId, pages });
+  const part = await readStoredPart(repository, id, number, { signal, systemId, pages, passed });
   if (part === undefined) throw damaged(`${repository.url}/${partKey(id, number)}`, 'it is not there any more');
   return part;
 }
