@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { whyNotResumed, type ServerNow } from '../../../../src/commands/backup/resume/resume-rule.ts';
+import { lsn } from '../../../../src/postgres/lsn.ts';
+import { timelineId } from '../../../../src/postgres/timeline.ts';
+import type { AttemptNote } from '../../../../src/repository/attempt-note.ts';
+import type { InterruptedBackup } from '../../../../src/repository/interrupted-backup.ts';
+import type { BackupId } from '../../../../src/repository/layout.ts';
+import { SYSTEM_ID } from '../../../support/file-repository.ts';
+import { memoryRepository } from '../../../support/memory-repository.ts';
+
+const NOW = Date.parse('2026-11-22T18:00:00Z');
+const DAY_MS = 86_400_000;
+const { repository } = memoryRepository();
+
+const server: ServerNow = {
+  now: NOW,
+  host: 'host',
+  dataDirectory: '/data',
+  catalogVersion: 202209061,
+  dataChecksums: true,
+  inRecovery: false,
+  timeline: 1,
+  fullPageWrites: true,
+  fsync: true,
+  bootedAt: NOW - 100 * DAY_MS,
+};
+
+function note(change: Partial<AttemptNote> = {}): AttemptNote {
+  return {
+    systemId: SYSTEM_ID,
+    backup: '20261122T174500Z-full' as BackupId,
+    attempt: 1,
+    at: '2026-11-22T17:45:01.000Z',
+    by: 'walhold 0.1.0 on host',
+    dataDirectory: '/data',
+    host: 'host',
+    startedAt: '2026-11-22T17:45:00.123456Z',
+    startLsn: lsn(0x28n),
+    checkpointLsn: lsn(0x60n),
+    timeline: timelineId(1),
+    catalogVersion: 202209061,
+    dataChecksums: true,
+    inRecovery: false,
+    session: { pid: 4711, startedAt: '2026-11-22T17:44:59.000001Z' },
+    ...change,
+  };
+}
+
+const found: InterruptedBackup = {
+  id: '20261122T174500Z-full' as BackupId,
+  notes: [note(), note({ attempt: 2 })],
+  nextAttempt: 3,
+  parts: new Map([[1, [repository]]]),
+  partBytes: 1000,
+  config: [],
+  manifest: [],
+  lastStoredAt: new Date(NOW - 1000),
+};
+
+describe('an interrupted backup', () => {
+  it('is gone on with by the server that it was taken from, days later, too', () => {
+    expect(whyNotResumed(found, server)).toBeUndefined();
+    expect(whyNotResumed(found, { ...server, now: NOW + 5.9 * DAY_MS })).toBeUndefined();
+    expect(whyNotResumed(found, { ...server, fsync: false })).toBeUndefined();
+  });
+
+  it.each<[string, Partial<InterruptedBackup>, Partial<ServerNow>, string]>([
+    ['an incremental one', { id: '20261122T174500Z-incr' as BackupId }, {}, 'it is an incremental one'],
+    ['without notes', { notes: [] }, {}, 'it had hardly begun'],
+    ['without the first note', { notes: [note({ attempt: 2 })] }, {}, 'it had hardly begun'],
+    ['without parts', { parts: new Map() }, {}, 'it had hardly begun'],
+    ['with a manifest', { manifest: [repository] }, {}, 'its manifest is stored already'],
+    ['as old as expiry takes it', {}, { now: NOW + 6.1 * DAY_MS }, 'nothing was stored of it for 6 days'],
+    ['without full pages', {}, { fullPageWrites: false }, 'full_page_writes is off'],
+    ['that a power cut fell into', {}, { fsync: false, bootedAt: NOW - 60_000 }, 'fsync is off'],
+    ['of another host', {}, { host: 'other' }, 'it was taken from /data on host'],
+    ['of another directory', {}, { dataDirectory: '/other' }, 'it was taken from /data on host'],
+    ['of a standby since promoted', { notes: [note({ inRecovery: true })] }, {}, 'the server was a standby then'],
+    ['of another timeline', {}, { timeline: 2 }, 'it is on timeline 1, the server on 2'],
+    ['of another version', {}, { catalogVersion: 202307071 }, 'the server was of another version'],
+    ['before checksums', { notes: [note({ dataChecksums: false })] }, {}, 'data_checksums was off then'],
+    [
+      'of which one attempt was without checksums',
+      { notes: [note(), note({ attempt: 2, dataChecksums: false })] },
+      {},
+      'data_checksums was off then',
+    ],
+  ])('is not gone on with: %s', (_, change, now, why) => {
+    expect(whyNotResumed({ ...found, ...change }, { ...server, ...now })).toContain(why);
+  });
+});
