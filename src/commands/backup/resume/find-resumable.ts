@@ -11,7 +11,7 @@ import { storeNow } from '../../../store/lock-proof.ts';
 import { formatBytes } from '../../format-bytes.ts';
 import { hostOf, type BackupRun } from '../backup-run.ts';
 import { isRefusal, type BackupType, type Refusal } from '../backup-type.ts';
-import { readParts } from './read-parts.ts';
+import { readParts, type PartsReading } from './read-parts.ts';
 import { whyNotResumed } from './resume-rule.ts';
 import { readStoredConfig } from './stored-config.ts';
 
@@ -69,7 +69,7 @@ async function judge(run: BackupRun, found: InterruptedBackup, type: BackupType)
   const { log } = run.context;
   log.info(`reading what is stored of backup ${found.id}, begun at ${first.at}: ${found.parts.size} parts`);
   try {
-    const parts = await readParts(run, found);
+    const parts = await readParts(readingOf(run), found);
     if (isRefusal(parts)) return parts;
     const config = await readStoredConfig(run, found);
     if (isRefusal(config)) return config;
@@ -80,6 +80,12 @@ async function judge(run: BackupRun, found: InterruptedBackup, type: BackupType)
     if (!hasCode(error, 'damaged', 'bad-format')) throw error;
     return { why: `${reasonOf(error)}${error.detail === undefined ? '' : ` (${error.detail})`}` };
   }
+}
+
+function readingOf({ context, source, ...run }: BackupRun): PartsReading {
+  const { systemId, dataChecksumVersion, blockBytes, blocksPerFile } = source.control;
+  const pages = dataChecksumVersion === 0 ? undefined : { pageBytes: blockBytes, blocksPerFile };
+  return { ...run, systemId, pages, jobs: context.config.jobs };
 }
 
 function serverNow({ context, source, repositories }: BackupRun): Parameters<typeof whyNotResumed>[1] {

@@ -1,7 +1,7 @@
 /** The parts of an interrupted backup, as every repository holds them: read in full, compared, and locked. */
 import { mapParallel } from '../../../base/parallel.ts';
 import { CONTROL_FILE_PATH } from '../../../postgres/control-file.ts';
-import { partKey } from '../../../repository/layout.ts';
+import { partKey, type BackupId } from '../../../repository/layout.ts';
 import type { InterruptedBackup } from '../../../repository/interrupted-backup.ts';
 import { damaged } from '../../../repository/object-head.ts';
 import type { Repository } from '../../../repository/repository.ts';
@@ -9,68 +9,76 @@ import { readStoredPart, type StoredPart } from '../../../repository/stored-part
 import { crc32c } from '../../../stream/checksum.ts';
 import { ensureLocked } from '../../../store/lock-proof.ts';
 import { pathKey } from '../../../server/walk-data.ts';
-import type { BackupRun } from '../backup-run.ts';
+import type { Progress } from '../../progress/progress.ts';
 import type { Refusal } from '../backup-type.ts';
 
 export type InterruptedParts = Pick<InterruptedBackup, 'id' | 'parts' | 'partBytes'>;
 
+export interface PartsReading {
+  /** All that the backup goes into. */
+  repositories: readonly Repository[];
+  systemId: bigint;
+  /** `undefined`: pages carry no checksums. */
+  pages: { pageBytes: number; blocksPerFile: number } | undefined;
+  jobs: number;
+  progress: Pick<Progress, 'phase'>;
+  signal: AbortSignal;
+}
+
 /**
  * Reads all of them. What only some repositories hold is brought to the others; nothing that is stored is left out: whoever extracts
  * the backup by hand takes all parts that lie there. The answer is why they cannot be used. Throws `damaged` for one that cannot be
- * trusted, `conflict`, `unlocked`, and what the stores say.
+ * trusted, `unlocked`, and what the stores say.
  */
-export async function readParts(run: BackupRun, found: InterruptedParts): Promise<StoredPart[] | Refusal> {
-  const { jobs } = run.context.config;
+export async function readParts(reading: PartsReading, found: InterruptedParts): Promise<StoredPart[] | Refusal> {
   let done = 0;
-  run.progress.phase('reading what is stored', { done: () => done, total: found.partBytes });
-  const reading: Reading = { ...run, passed: (bytes) => void (done += bytes) };
-  const parts = await mapParallel([...found.parts], jobs, ([number, holders]) =>
-    readPart(reading, found.id, number, holders),
+  reading.progress.phase('reading what is stored', { done: () => done, total: found.partBytes });
+  const passed = (bytes: number): void => void (done += bytes);
+  const parts = await mapParallel([...found.parts], reading.jobs, ([number, holders]) =>
+    readPart({ ...reading, passed }, found.id, number, holders),
   );
   return whyUnusable(parts) ?? parts;
 }
 
-interface Reading extends BackupRun {
+interface PartReading extends PartsReading {
   passed: (bytes: number) => void;
 }
 
 async function readPart(
-  run: Reading,
-  id: InterruptedBackup['id'],
+  reading: PartReading,
+  id: BackupId,
   number: number,
   holders: readonly Repository[],
 ): Promise<StoredPart> {
   const [first, ...others] = holders;
   const object = partKey(id, number);
   if (first === undefined) throw damaged(object, 'nobody holds it');
-  const part = await readFrom(run, first, id, number);
+  const part = await readFrom(reading, first, id, number);
   for (const other of others) {
-    const same = await readFrom(run, other, id, number);
+    const same = await readFrom(reading, other, id, number);
     if (same.sha256 !== part.sha256) throw damaged(`${other.url}/${object}`, `${first.url} holds another one`);
   }
-  for (const repository of run.repositories) {
-    if (!holders.includes(repository)) await fill(run, object, part, { from: first, to: repository });
-    else if (repository.lock !== undefined) await ensureLocked(repository.store, object, repository.lock, run);
+  for (const repository of reading.repositories) {
+    if (!holders.includes(repository)) await fill(reading, object, part, { from: first, to: repository });
+    else if (repository.lock !== undefined) await ensureLocked(repository.store, object, repository.lock, reading);
   }
   return part;
 }
 
 async function readFrom(
-  { source, signal, passed }: Reading,
+  reading: PartReading,
   repository: Repository,
-  id: InterruptedBackup['id'],
+  id: BackupId,
   number: number,
 ): Promise<StoredPart> {
-  const { systemId, dataChecksumVersion, blockBytes, blocksPerFile } = source.control;
-  const pages = dataChecksumVersion === 0 ? undefined : { pageBytes: blockBytes, blocksPerFile };
-  const part = await readStoredPart(repository, id, number, { signal, systemId, pages, passed });
+  const part = await readStoredPart(repository, id, number, reading);
   if (part === undefined) throw damaged(`${repository.url}/${partKey(id, number)}`, 'it is not there any more');
   return part;
 }
 
 /** A repository that was down, or slower by a moment, when the backup was interrupted. */
 async function fill(
-  { signal }: BackupRun,
+  { signal }: PartsReading,
   key: string,
   part: StoredPart,
   { from, to }: { from: Repository; to: Repository },
