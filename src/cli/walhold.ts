@@ -7,6 +7,9 @@ import { writeResult } from './write-result.ts';
 
 const ENDINGS = { 0: 'done', 1: 'failed', 2: 'usage', 141: 'unread' } as const satisfies Record<number, Ending>;
 
+/** Whatever progress stands on the terminal's line goes; it comes again in a moment. */
+const CLEAR_LINE = process.stderr.isTTY ? '\r\u001b[K' : '';
+
 const status = await runCompanion({
   argv: process.argv.slice(2),
   environment: process.env,
@@ -16,9 +19,6 @@ const status = await runCompanion({
   write: writeLine,
 });
 endAs(ENDINGS[status]);
-
-/** Whatever progress stands on the terminal's line goes; it comes again in a moment. */
-const CLEAR_LINE = process.stderr.isTTY ? '\r\u001b[K' : '';
 
 /** A log that cannot be written must not decide how the call ends. */
 function writeLine(line: string): void {

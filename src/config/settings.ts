@@ -130,7 +130,7 @@ export const SETTINGS: readonly Setting[] = [
     name: 'part_size',
     type: bytes(1024 ** 2),
     default: '1GB',
-    help: 'where a part of a backup ends: at most so much for each job is copied again when a backup is resumed',
+    help: 'where a part of a backup ends; whole parts are not copied again when it is resumed',
   },
   {
     name: 'age_recipients',

@@ -1,4 +1,5 @@
 /** The newest upload that no `backup.json` completes: what is stored of it, and what its attempts noted. */
+import { hasCode } from '../base/errors.ts';
 import type { CallOptions } from '../store/store.ts';
 import { ATTEMPT_NOTE_MAX_BYTES, parseAttemptNote, type AttemptNote } from './attempt-note.ts';
 import { readAuthentic } from './authentic.ts';
@@ -19,6 +20,8 @@ export interface InterruptedBackup {
   id: BackupId;
   /** In their order; a backup that was begun before there were notes, or only just, has none. */
   notes: readonly AttemptNote[];
+  /** Why some note cannot be trusted. */
+  fault: string | undefined;
   /** No attempt has this number or a higher one. */
   nextAttempt: number;
   /** Part numbers, rising, and who holds each. */
@@ -34,7 +37,7 @@ export interface InterruptedBackup {
 
 /**
  * `undefined`: there is none, or a newer backup is complete in some repository: then the interrupted one is of the past. Throws what
- * the stores say, since all are needed, and `damaged` or `bad-format` for a note that cannot be trusted.
+ * the stores say, since all are needed.
  */
 export async function findInterrupted(
   repositories: readonly Repository[],
@@ -90,11 +93,17 @@ async function withNotes(
   options: CallOptions & { systemId: bigint },
 ): Promise<InterruptedBackup> {
   const notes: AttemptNote[] = [];
+  let fault: string | undefined;
   for (const attempt of attempts) {
-    const { value } = await firstThatWorks(repositories, (one) => readNote(one, id, attempt, options));
-    if (value !== undefined) notes.push(value);
+    try {
+      const { value } = await firstThatWorks(repositories, (one) => readNote(one, id, attempt, options));
+      if (value !== undefined) notes.push(value);
+    } catch (error) {
+      if (!hasCode(error, 'damaged', 'bad-format')) throw error;
+      fault ??= `${error.message}${error.detail === undefined ? '' : `: ${error.detail}`}`;
+    }
   }
-  return { id, notes, nextAttempt: (attempts.at(-1) ?? 0) + 1, ...found };
+  return { id, notes, fault, nextAttempt: (attempts.at(-1) ?? 0) + 1, ...found };
 }
 
 async function readNote(

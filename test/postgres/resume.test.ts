@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { archivedCluster, restored, walhold, walholdOk, type Archived } from '../support/archived-cluster.ts';
 import { archiveEverything } from '../support/archiving.ts';
-import { backupFolder, begunBackups, extracted, recordOf } from '../support/backup-folder.ts';
+import { backupFolder, begunBackups, recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { CHOSEN_MAJORS } from '../support/effort.ts';
 import { fingerprint } from '../support/fingerprint.ts';
@@ -13,6 +13,7 @@ import { checkAllPages } from '../support/page-check.ts';
 import { EVERYTHING, judgeRows } from '../support/recovered-rows.ts';
 import { segmentPath } from '../support/repository-files.ts';
 import { SlowBackup } from '../support/slow-backup.ts';
+import { makeStandby, waitUntilCaughtUp } from '../support/standby.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** Small parts, so that some are stored when a small cluster's backup is killed. */
@@ -41,6 +42,12 @@ describe.each([...new Set([15, ...CHOSEN_MAJORS])])('a backup of PostgreSQL %i t
     expect(record.settings).toMatchObject({ attempts: '2' });
     expect(Number(record.settings['resumed_parts'])).toBeGreaterThan(2);
     await recovers(archived, load, id);
+
+    await cluster.query(`update updated set text = 'newest' where i % 7 = 0`);
+    const incremental = ['backup', '-c', 'fast', '--type', 'incremental', '-d', cluster.connectionString];
+    const next = (await walholdOk(cluster, config, incremental)).stdout.trim();
+    expect(await recordOf(archived, next)).toMatchObject({ parent: id });
+    await recovers(archived, load, next);
   });
 });
 
@@ -91,6 +98,27 @@ describe('between two attempts', () => {
     await rm(segmentPath(repository, segment));
     await startsAnew(archived, id, new RegExp(`its WAL is not whole: file://\\S+ lacks ${segment}`));
   });
+});
+
+test('a backup from a standby that was killed is gone on with', async () => {
+  await using archived = await archivedCluster({ walhold: SETTINGS });
+  const { cluster, config } = archived;
+  await cluster.start();
+  await cluster.query('create table dropped as select i, md5(i::text) from generate_series(1, 30000) i');
+  await cluster.query('create table updated as select i, md5(i::text) as text from generate_series(1, 30000) i');
+  await using standby = await makeStandby(cluster, { streaming: true });
+  await standby.start();
+  await waitUntilCaughtUp(standby, cluster);
+  await using load = await startLoad(cluster, { clients: 1, payloadBytes: 1000 });
+  const from = { cluster: standby, config, repository: archived.repository };
+  const id = await interrupted(from);
+  await changeMuch(cluster);
+  await waitUntilCaughtUp(standby, cluster);
+  await standby.query('checkpoint');
+  const { stdout, stderr } = await walholdOk(standby, config, resume(standby));
+  expect(stdout).toBe(`${id}\n`);
+  expect(stderr).not.toMatch(/warning|error/);
+  await recovers(archived, load, id);
 });
 
 describe('--resume', () => {
@@ -165,7 +193,7 @@ function resume(cluster: Cluster): string[] {
 }
 
 /** Kills a backup when some of its parts are stored; its id. */
-async function interrupted(archived: Archived, parts = 5): Promise<string> {
+async function interrupted(archived: Omit<Archived, keyof AsyncDisposable>, parts = 5): Promise<string> {
   await using slow = await SlowBackup.start(archived, SLOWLY);
   const id = await waitFor(async () => (await begunBackups(archived)).at(-1), { what: 'the backup to begin' });
   const isFar = async (): Promise<boolean> => (await readdir(backupFolder(archived, id))).length > parts;
@@ -220,5 +248,6 @@ async function recovers(archived: Archived, load: Awaited<ReturnType<typeof star
   await copy.stop();
   const pages = await checkAllPages(copy);
   expect(pages.bad).toEqual([]);
-  expect(await extracted(archived, id)).toContain(id);
+  const verified = await walholdOk(cluster, config, ['verify']);
+  expect(verified.stderr).not.toMatch(/warning|error/);
 }

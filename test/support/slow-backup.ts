@@ -23,10 +23,11 @@ export class SlowBackup implements AsyncDisposable {
     child.stderr?.on('data', (chunk: Buffer) => this.#stderr.push(chunk));
   }
 
-  /** `flags`: instead of the rate. */
+  /** `flags`: instead of the rate. `until`: returns when it has said this, or has ended. */
   static async start(
     { cluster, config }: Pick<Archived, 'cluster' | 'config'>,
     flags: readonly string[] = SLOWLY,
+    until = 'copying',
   ): Promise<SlowBackup> {
     const argv = ['--config', config, 'backup', '-c', 'fast', ...flags, '-d', cluster.connectionString];
     const child = spawn(await built('walhold'), argv, {
@@ -36,8 +37,13 @@ export class SlowBackup implements AsyncDisposable {
       cwd: '/',
     });
     const slow = new SlowBackup(child);
-    await waitFor(() => slow.stderr.includes('copying'), { what: 'the copying to begin', deadlineMs: 30_000 });
+    const hasSaid = (): boolean => slow.stderr.includes(until) || slow.hasEnded;
+    await waitFor(hasSaid, { what: `the backup to say "${until}"`, everyMs: 5 });
     return slow;
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   get stderr(): string {
@@ -58,7 +64,7 @@ export class SlowBackup implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (this.hasEnded) return;
     this.kill('SIGKILL');
     await this.#exit;
   }

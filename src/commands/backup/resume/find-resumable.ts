@@ -77,7 +77,7 @@ async function judge(run: BackupRun, found: InterruptedBackup, type: BackupType)
     log.info(`going on with backup ${found.id}: ${formatBytes(stored)} of it are stored`);
     return { id: found.id, first, attempt: found.nextAttempt, parts, ...config };
   } catch (error) {
-    if (!hasCode(error, 'damaged', 'bad-format')) throw error;
+    if (!hasCode(error, 'damaged', 'bad-format', 'unlocked')) throw error;
     return { why: `${reasonOf(error)}${error.detail === undefined ? '' : ` (${error.detail})`}` };
   }
 }

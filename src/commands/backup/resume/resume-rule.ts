@@ -28,9 +28,10 @@ const DAY_MS = 86_400_000;
  * `undefined`: nothing known so far. All attempts count: each has copied what it found.
  */
 export function whyNotResumed(found: InterruptedBackup, server: ServerNow): string | undefined {
-  const { id, notes, manifest, parts, lastStoredAt } = found;
+  const { id, notes, fault, manifest, parts, lastStoredAt } = found;
   const [first] = notes;
   if (id.endsWith('-incr')) return 'it is an incremental one';
+  if (fault !== undefined) return fault;
   if (first?.attempt !== 1 || parts.size === 0) return 'it had hardly begun';
   if (manifest.length > 0) return 'its manifest is stored already, and its end with it';
   const idleMs = server.now - lastStoredAt.getTime();

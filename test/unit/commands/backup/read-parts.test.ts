@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { isRefusal } from '../../../../src/commands/backup/backup-type.ts';
 import { readParts } from '../../../../src/commands/backup/resume/read-parts.ts';
 import { findInterrupted } from '../../../../src/repository/interrupted-backup.ts';
-import { commitKey, partKey, type BackupId } from '../../../../src/repository/layout.ts';
+import { attemptKey, commitKey, partKey, type BackupId } from '../../../../src/repository/layout.ts';
 import { SYSTEM_ID } from '../../../support/file-repository.ts';
 import { memoryRepository, type MemoryRepository } from '../../../support/memory-repository.ts';
 import { fixture } from '../../../support/postgres-fixture.ts';
@@ -89,6 +89,12 @@ describe('the newest backup that was begun', () => {
     const look = async (): Promise<string | undefined> =>
       (await findInterrupted(repositories, { signal, systemId: SYSTEM_ID }))?.id;
     expect(await look()).toBe(ID);
+    all[0].memory.put(attemptKey(ID, 1), Buffer.from('nonsense'));
+    expect(await findInterrupted(repositories, { signal, systemId: SYSTEM_ID })).toMatchObject({
+      notes: [],
+      fault: expect.stringContaining('could not trust') as string,
+      nextAttempt: 2,
+    });
     all[1].memory.put(commitKey(ID), Buffer.from('{}'));
     expect(await look()).toBeUndefined();
   });

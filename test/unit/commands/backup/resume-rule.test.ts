@@ -49,6 +49,7 @@ function note(change: Partial<AttemptNote> = {}): AttemptNote {
 const found: InterruptedBackup = {
   id: '20261122T174500Z-full' as BackupId,
   notes: [note(), note({ attempt: 2 })],
+  fault: undefined,
   nextAttempt: 3,
   parts: new Map([[1, [repository]]]),
   partBytes: 1000,
@@ -66,6 +67,7 @@ describe('an interrupted backup', () => {
 
   it.each<[string, Partial<InterruptedBackup>, Partial<ServerNow>, string]>([
     ['an incremental one', { id: '20261122T174500Z-incr' as BackupId }, {}, 'it is an incremental one'],
+    ['with a note that cannot be trusted', { fault: 'could not trust it' }, {}, 'could not trust it'],
     ['without notes', { notes: [] }, {}, 'it had hardly begun'],
     ['without the first note', { notes: [note({ attempt: 2 })] }, {}, 'it had hardly begun'],
     ['without parts', { parts: new Map() }, {}, 'it had hardly begun'],
