@@ -161,7 +161,8 @@ async function awaitWal(
         hint: 'Take a new backup, without --resume.',
       });
     }
-    await requireProtectedStart(run, { ...options, first, startLsn: live.started.startLsn });
+    const wal = { ...options, first, startLsn: live.started.startLsn };
+    if (attempt.resumed.restUnproven) await requireProtectedStart(run, wal);
   }
   await storeHistory(run, timeline);
   const { jobs } = context.config;

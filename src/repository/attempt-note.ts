@@ -31,12 +31,15 @@ export interface AttemptNote {
   catalogVersion: number;
   dataChecksums: boolean;
   inRecovery: boolean;
+  /** Their names in `pg_tblspc`, in order. */
+  tablespaces: readonly string[];
   /** The server's session that the backup was begun in: while it is there, the attempt runs. */
   session: { pid: number; startedAt: string };
 }
 
 export const ATTEMPT_NOTE_MAX_BYTES: number = 64 * 1024;
 const LONGEST_TEXT = 4096;
+const MOST_TABLESPACES = 4_000;
 
 export function formatAttemptNote({ systemId, startLsn, checkpointLsn, ...note }: AttemptNote): Buffer {
   const positions = { startLsn: formatLsn(startLsn), checkpointLsn: formatLsn(checkpointLsn) };
@@ -68,6 +71,10 @@ export function parseAttemptNote(bytes: Uint8Array, object: string): AttemptNote
     catalogVersion: fields.number('catalogVersion', 0, 0xffff_ffff),
     dataChecksums: fields.flag('dataChecksums'),
     inRecovery: fields.flag('inRecovery'),
+    tablespaces: fields.list('tablespaces', MOST_TABLESPACES, (item, where) => {
+      if (typeof item === 'string' && /^[1-9][0-9]{0,9}$/.test(item)) return item;
+      throw fields.wrong(where);
+    }),
     session: { pid: session.number('pid', 1, 0x7fff_ffff), startedAt: readTime(session, 'startedAt') },
   };
 }

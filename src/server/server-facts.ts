@@ -10,8 +10,6 @@ export interface ServerFacts {
   systemId: bigint;
   /** When the postmaster started, by the server's clock: ISO 8601 UTC with microseconds. */
   startedAt: string;
-  /** When it last read its configuration, as exactly. */
-  configuredAt: string;
   /** Of the latest checkpoint or restartpoint. */
   checkpoint: CheckpointFacts;
   /** Settings by name; those that this user may not see are missing. */
@@ -40,8 +38,7 @@ export async function readServerFacts(session: ServerSession): Promise<ServerFac
     what,
     `select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
             pg_is_in_recovery() as "inRecovery", system_identifier::text as "systemId",
-            to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "startedAt",
-            to_char(pg_conf_load_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "configuredAt"
+            to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "startedAt"
        from pg_control_system()`,
   );
   const major = Math.floor(Number(row['number']) / 10_000);
@@ -57,10 +54,26 @@ export async function readServerFacts(session: ServerSession): Promise<ServerFac
     inRecovery: row['inRecovery'] === true,
     systemId: BigInt(String(row['systemId'])),
     startedAt: String(row['startedAt']),
-    configuredAt: String(row['configuredAt']),
     checkpoint: await readCheckpoint(session),
     settings: new Map(rows.map(({ name, setting }) => [String(name), String(setting)])),
   };
+}
+
+/** What of its configuration is in force, and since when. */
+export interface ConfigurationFacts {
+  /** When the server last read its configuration: ISO 8601 UTC with microseconds. */
+  readAt: string;
+  fullPageWrites: boolean;
+}
+
+/** As it is now: a session that lives sees a reload as it happens. Throws `server`. */
+export async function readConfiguration(session: ServerSession): Promise<ConfigurationFacts> {
+  const row = await session.row(
+    'look at the configuration',
+    `select to_char(pg_conf_load_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "readAt",
+            current_setting('full_page_writes') as "fullPageWrites"`,
+  );
+  return { readAt: String(row['readAt']), fullPageWrites: row['fullPageWrites'] !== 'off' };
 }
 
 export async function readCheckpoint(session: ServerSession): Promise<CheckpointFacts> {

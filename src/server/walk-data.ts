@@ -46,6 +46,12 @@ export async function walkData(dataDirectory: string, options: WalkOptions): Pro
   return walk.found;
 }
 
+/** The names of what lies in `pg_tblspc`, in order. Throws `io`. */
+export function tablespaceOids(dataDirectory: string): string[] {
+  const names = entriesOf(dataDirectory, 'pg_tblspc').map(({ name }) => name.toString('latin1'));
+  return names.filter((name) => /^[1-9][0-9]{0,9}$/.test(name)).sort();
+}
+
 class Walk {
   readonly found: DataDirectory = { files: [], directories: [], tablespaces: [], special: [] };
   readonly todo: DataPath[] = [''];

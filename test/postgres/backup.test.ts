@@ -1,17 +1,28 @@
+import { globSync, readFileSync } from 'node:fs';
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findPostgres, MAJORS } from '../../scripts/find-postgres.ts';
 import { parseManifest } from '../../src/postgres/manifest-reader.ts';
-import { archivedCluster, backUp, walhold, walholdOk, type Archived } from '../support/archived-cluster.ts';
+import {
+  archivedCluster,
+  backUp,
+  emptyCluster,
+  walhold,
+  walholdOk,
+  type Archived,
+} from '../support/archived-cluster.ts';
 import { archiveEverything } from '../support/archiving.ts';
 import { backupFolder, begunBackups, extracted, recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { inAllWays } from '../support/effort.ts';
 import { startLoad } from '../support/load.ts';
+import { descendants } from '../support/process-tree.ts';
 import { run } from '../support/run.ts';
+import { SlowBackup } from '../support/slow-backup.ts';
 import { startedExtraction } from '../support/started-extraction.ts';
 import { createTablespace } from '../support/tablespace.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const { hasClients } = await findPostgres();
 const BACKUP = ['backup', '-c', 'fast'];
@@ -74,20 +85,45 @@ describe('a base backup', () => {
     );
   });
 
-  test('reports its progress as JSON, a line each', async () => {
+  test('reports its progress as JSON, a line each, and so does its restore', async () => {
     await using archived = await archivedCluster();
     const { cluster, config } = archived;
     await cluster.start();
     const flags = ['-d', cluster.connectionString, '--progress-format', 'json', '--log-level', 'error', '-r', '16M'];
     const { stderr } = await walholdOk(cluster, config, [...BACKUP, ...flags]);
-    const lines = stderr
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { bytes: number; totalBytes: number });
-    expect(lines.length).toBeGreaterThan(1);
-    expect(lines.at(-1)).toMatchObject({ event: 'progress', percent: 100 });
+    const events = progressOf(stderr);
+    const phases = [...new Set(events.map(({ phase }) => phase))];
+    expect(phases).toEqual(['waiting for a checkpoint', 'copying', 'waiting for WAL', 'finishing']);
+    const copying = events.filter(({ phase }) => phase === 'copying');
+    expect(copying.at(-1)?.bytesDone).toBe(copying.at(-1)?.bytesTotal);
     // Twenty-odd megabytes at sixteen a second.
-    expect(lines[0]?.bytes).toBeLessThan(lines[0]?.totalBytes ?? 0);
+    const under = copying.filter(({ secondsLeft, rate }) => secondsLeft !== null && rate !== null);
+    expect(under[0]?.bytesDone).toBeLessThan(under[0]?.bytesTotal ?? 0);
+
+    await using copy = await emptyCluster(cluster, 'restored');
+    const form = ['--progress-format', 'json', '--log-level', 'error'];
+    const restore = await walholdOk(cluster, config, ['restore', '-D', copy.dataDir, ...form]);
+    const restoring = progressOf(restore.stderr);
+    expect([...new Set(restoring.map(({ phase }) => phase))]).toEqual(['restoring', 'bringing files to disk']);
+  });
+
+  test('shows no progress in a log', async () => {
+    await using archived = await archivedCluster();
+    const { cluster, config } = archived;
+    await cluster.start();
+    const flags = ['-d', cluster.connectionString, '-P', '--log-level', 'error'];
+    expect((await walholdOk(cluster, config, [...BACKUP, ...flags])).stderr).toBe('');
+  });
+
+  test('copies with less haste than the server has', async () => {
+    await using archived = await archivedCluster();
+    await archived.cluster.start();
+    await using slow = await SlowBackup.start(archived);
+    const nice = await waitFor(() => ((found) => found.includes(10) && found)(niceOf(slow.pid)), {
+      what: 'the copying threads',
+    });
+    // The one that talks with the server has as much as ever.
+    expect(nice).toContain(0);
   });
 
   test('holds what PostgreSQL’s own would hold, and pg_control as its very last file', async () => {
@@ -248,4 +284,29 @@ async function faultsOf({ cluster }: Archived, folder: string): Promise<string[]
   const expected = files.map(({ path, checksum }) => `${checksum?.hex} ${path.toString()}`);
   const both = new Set([...found, ...expected]);
   return [...both].filter((line) => !found.includes(line) || !expected.includes(line));
+}
+
+interface ProgressEvent {
+  phase: string;
+  bytesDone: number;
+  bytesTotal: number | null;
+  rate: number | null;
+  secondsLeft: number | null;
+  at: string;
+}
+
+function progressOf(stderr: string): ProgressEvent[] {
+  return stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as ProgressEvent);
+}
+
+/** Of all threads of a process and of what it started. */
+function niceOf(pid: number): number[] {
+  return descendants(pid).flatMap((each) =>
+    globSync(`/proc/${each}/task/*/stat`).map((path) =>
+      Number(readFileSync(path, 'utf8').split(') ')[1]?.split(' ')[16]),
+    ),
+  );
 }

@@ -46,14 +46,19 @@ export class SlowBackup implements AsyncDisposable {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error('the backup was not started');
+    return pid;
+  }
+
   get stderr(): string {
     return Buffer.concat(this.#stderr).toString('utf8');
   }
 
   /** As it happens: SIGTERM comes from a supervisor, SIGINT from the terminal to the whole group, SIGKILL for want of memory. */
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void {
-    const { pid } = this.#child;
-    if (pid === undefined) throw new Error('the backup was not started');
+    const { pid } = this;
     const targets = { SIGTERM: [pid], SIGINT: [-pid], SIGKILL: descendants(pid) };
     signalAll(targets[signal], signal);
   }

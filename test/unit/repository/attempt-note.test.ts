@@ -21,6 +21,7 @@ const note: AttemptNote = {
   catalogVersion: 202209061,
   dataChecksums: true,
   inRecovery: false,
+  tablespaces: ['16400', '16401'],
   session: { pid: 4711, startedAt: '2026-11-22T17:44:59.000001Z' },
 };
 
@@ -45,6 +46,7 @@ describe('the note of an attempt', () => {
     ['no checkpoint', changed('"checkpointLsn": "2/60"', '"checkpointLsn": null')],
     ['no timeline', changed('"timeline": 3', '"timeline": 0')],
     ['a word for a flag', changed('"dataChecksums": true', '"dataChecksums": "on"')],
+    ['a tablespace that there cannot be', changed('"16400"', '"../x"')],
     ['an attempt before the first', changed('"attempt": 2', '"attempt": 0')],
     ['a session of no process', changed('"pid":4711', '"pid":-1')],
     ['a session that began at no time', changed('2026-11-22T17:44:59.000001Z', 'x')],

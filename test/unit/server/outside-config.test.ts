@@ -36,7 +36,6 @@ function found(files: { conf?: string; hba?: string; ident?: string }): OutsideC
     inRecovery: false,
     systemId: 1n,
     startedAt: '2026-11-22T17:45:00.000000Z',
-    configuredAt: '2026-11-22T17:45:00.000000Z',
     checkpoint,
     settings,
   };

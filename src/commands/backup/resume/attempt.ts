@@ -7,15 +7,17 @@ import { formatAttemptNote } from '../../../repository/attempt-note.ts';
 import type { ConfigRecord } from '../../../repository/backup-record.ts';
 import { attemptKey, type BackupId } from '../../../repository/layout.ts';
 import type { StartedBackup } from '../../../server/backup-mode.ts';
+import { tablespaceOids } from '../../../server/walk-data.ts';
 import { readCheckpoint } from '../../../server/server-facts.ts';
 import { ownIdentity } from '../../../server/session-identity.ts';
 import { hostOf, type BackupRun } from '../backup-run.ts';
+import { isRefusal } from '../backup-type.ts';
 import { claimId } from '../claim-id.ts';
 import { createInAll } from '../create-in-all.ts';
 import { CopiedParts } from '../record-of.ts';
 import { storeConfig } from '../store-config.ts';
 import { sayWhyNot, type Resumable } from './find-resumable.ts';
-import { whyNotReplayable } from './replayable-wal.ts';
+import { judgeWal } from './replayable-wal.ts';
 
 export interface Attempt {
   id: BackupId;
@@ -24,7 +26,7 @@ export interface Attempt {
   /** Where the whole backup starts. */
   started: StartedBackup;
   /** `undefined`: this attempt is the first. */
-  resumed: { start: FirstStart; from: Resumable } | undefined;
+  resumed: { start: FirstStart; from: Resumable; restUnproven: boolean } | undefined;
 }
 
 /** A new backup, on `parent` an incremental one. */
@@ -49,11 +51,11 @@ export async function nextAttempt(
   { walTimeoutMs }: { walTimeoutMs: number },
 ): Promise<Attempt | undefined> {
   const { id, first, config } = from;
-  const why =
+  const judged =
     startLsn < first.startLsn
-      ? `it began at ${formatLsn(first.startLsn)}, where the server's WAL has not come yet`
-      : await whyNotReplayable(run, { first, startLsn, walTimeoutMs });
-  if (why !== undefined) return sayWhyNot(run, id, why);
+      ? { why: `it began at ${formatLsn(first.startLsn)}, where the server's WAL has not come yet` }
+      : await judgeWal(run, { first, startLsn, walTimeoutMs });
+  if (isRefusal(judged)) return sayWhyNot(run, id, judged.why);
   await noteAttempt(run, id, from.attempt, { startLsn, startedAt: first.startedAt });
   const copied = new CopiedParts();
   for (const part of from.parts) copied.addStored(part);
@@ -61,7 +63,7 @@ export async function nextAttempt(
   const { segmentBytes } = run.source.control;
   const startSegment = segmentName(first.timeline, segnoOfLsn(first.startLsn, segmentBytes), segmentBytes);
   const start = { startLsn: first.startLsn, startSegment, checkpointLsn: first.checkpointLsn };
-  return { id, copied, config, started: first, resumed: { start, from } };
+  return { id, copied, config, started: first, resumed: { start, from, ...judged } };
 }
 
 async function noteAttempt(run: BackupRun, id: BackupId, attempt: number, started: StartedBackup): Promise<void> {
@@ -86,6 +88,7 @@ async function noteAttempt(run: BackupRun, id: BackupId, attempt: number, starte
     catalogVersion: control.catalogVersion,
     dataChecksums: control.dataChecksumVersion !== 0,
     inRecovery: facts.inRecovery,
+    tablespaces: tablespaceOids(dataDirectory),
     session: await ownIdentity(session),
   };
   await createInAll(run, attemptKey(id, attempt), formatAttemptNote(note));

@@ -7,6 +7,7 @@ import { findInterrupted, type InterruptedBackup } from '../../../repository/int
 import type { BackupId } from '../../../repository/layout.ts';
 import type { StoredPart } from '../../../repository/stored-part.ts';
 import { isSessionAlive } from '../../../server/session-identity.ts';
+import { tablespaceOids } from '../../../server/walk-data.ts';
 import { storeNow } from '../../../store/lock-proof.ts';
 import { formatBytes } from '../../format-bytes.ts';
 import { hostOf, type BackupRun } from '../backup-run.ts';
@@ -98,6 +99,7 @@ function serverNow({ context, source, repositories }: BackupRun): Parameters<typ
     catalogVersion: control.catalogVersion,
     dataChecksums: control.dataChecksumVersion !== 0,
     inRecovery: facts.inRecovery,
+    tablespaces: tablespaceOids(dataDirectory),
     timeline: facts.checkpoint.timeline,
     fullPageWrites: facts.settings.get('full_page_writes') !== 'off',
     fsync: facts.settings.get('fsync') !== 'off',

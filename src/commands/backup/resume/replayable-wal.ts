@@ -15,8 +15,10 @@ import { firstThatWorks } from '../../../repository/repository.ts';
 import { missingSegments, segmentsBetween } from '../../../repository/required-wal.ts';
 import { fetchFrom } from '../../../repository/wal-archive.ts';
 import { isArchived } from '../../../server/archive-status.ts';
+import { readConfiguration, type ConfigurationFacts } from '../../../server/server-facts.ts';
 import { waitForSegments } from '../archive-watch.ts';
 import type { BackupRun } from '../backup-run.ts';
+import type { Refusal } from '../backup-type.ts';
 
 export interface WalToReplay {
   first: AttemptNote;
@@ -25,25 +27,31 @@ export interface WalToReplay {
   walTimeoutMs: number;
 }
 
-/** Why not, ready to follow a colon; `undefined`: it does, as far as it was written before this attempt's own segment. */
-export async function whyNotReplayable(run: BackupRun, wal: WalToReplay): Promise<string | undefined> {
+/**
+ * Why not, ready to follow a colon; else whether what was written in this attempt's own segment before it began is still to be looked
+ * at. Ask when the server has begun: from then on it sees to it.
+ */
+export async function judgeWal(run: BackupRun, wal: WalToReplay): Promise<Refusal | { restUnproven: boolean }> {
   const before = segmentsOf(run, wal).slice(0, -1);
   const lost = await lostSegment(run, before);
-  if (lost !== undefined) return lost;
-  if (!mayHaveChanged(run, wal.first)) return undefined;
+  if (lost !== undefined) return { why: lost };
+  const configuration = await readConfiguration(run.source.session);
+  if (!configuration.fullPageWrites) return { why: 'full_page_writes is off' };
+  if (!mayHaveChanged(run, wal.first, configuration)) return { restUnproven: false };
   try {
     await waitForSegments(before, wal.walTimeoutMs, watchOf(run));
     await requireProtected(run, before, wal);
-    return undefined;
+    return { restUnproven: true };
   } catch (error) {
-    if (!hasCode(error, 'deadline', 'server', 'refused')) throw error;
-    return error.detail ?? error.message;
+    // What the session says is of its own loss.
+    if (!hasCode(error, 'deadline', 'server', 'refused') || run.source.session.lost.aborted) throw error;
+    return { why: error.detail ?? error.message };
   }
 }
 
 /** The rest of the proof, when the segment that this attempt began in is stored. Throws `refused`. */
 export async function requireProtectedStart(run: BackupRun, wal: WalToReplay): Promise<void> {
-  if (mayHaveChanged(run, wal.first)) await requireProtected(run, segmentsOf(run, wal).slice(-1), wal);
+  await requireProtected(run, segmentsOf(run, wal).slice(-1), wal);
 }
 
 function segmentsOf({ source }: BackupRun, { first, startLsn }: WalToReplay): string[] {
@@ -52,11 +60,11 @@ function segmentsOf({ source }: BackupRun, { first, startLsn }: WalToReplay): st
 }
 
 /** The setting changes by a reload or a restart only; what a standby's primary was told is not known here. */
-function mayHaveChanged({ source }: BackupRun, { startedAt }: AttemptNote): boolean {
+function mayHaveChanged({ source }: BackupRun, { startedAt }: AttemptNote, { readAt }: ConfigurationFacts): boolean {
   const { facts } = source;
   const began = parseIso(startedAt) ?? 0n;
   const since = (time: string): boolean => (parseIso(time) ?? began) >= began;
-  return facts.inRecovery || since(facts.startedAt) || since(facts.configuredAt);
+  return facts.inRecovery || since(facts.startedAt) || since(readAt);
 }
 
 async function lostSegment(run: BackupRun, names: readonly string[]): Promise<string | undefined> {

@@ -12,6 +12,8 @@ export interface ServerNow {
   catalogVersion: number;
   dataChecksums: boolean;
   inRecovery: boolean;
+  /** As in a note. */
+  tablespaces: readonly string[];
   timeline: number;
   fullPageWrites: boolean;
   fsync: boolean;
@@ -19,8 +21,8 @@ export interface ServerNow {
   bootedAt: number;
 }
 
-/** `expire` gives an upload up after `GRACE_MS`; until a day before that none of its runs can have begun to. */
-const OLDEST_MS: number = GRACE_MS - 86_400_000;
+/** `expire` gives an upload up after `GRACE_MS`. Until then what is stored must be read, and something new be stored. */
+const OLDEST_MS: number = GRACE_MS - 3 * 86_400_000;
 const DAY_MS = 86_400_000;
 
 /**
@@ -55,6 +57,8 @@ function whyOther(note: AttemptNote, server: ServerNow): string | undefined {
     return `the server was ${note.inRecovery ? 'a standby' : 'no standby'} then`;
   if (note.timeline !== server.timeline) return `it is on timeline ${note.timeline}, the server on ${server.timeline}`;
   if (note.catalogVersion !== server.catalogVersion) return 'the server was of another version';
+  // Replay of their making would go to their old places, wherever the backup is restored.
+  if (note.tablespaces.join() !== server.tablespaces.join()) return 'there were other tablespaces then';
   if (dataChecksums !== server.dataChecksums) return `data_checksums was ${dataChecksums ? 'on' : 'off'} then`;
   return undefined;
 }

@@ -19,6 +19,7 @@ const server: ServerNow = {
   catalogVersion: 202209061,
   dataChecksums: true,
   inRecovery: false,
+  tablespaces: ['16400'],
   timeline: 1,
   fullPageWrites: true,
   fsync: true,
@@ -41,6 +42,7 @@ function note(change: Partial<AttemptNote> = {}): AttemptNote {
     catalogVersion: 202209061,
     dataChecksums: true,
     inRecovery: false,
+    tablespaces: ['16400'],
     session: { pid: 4711, startedAt: '2026-11-22T17:44:59.000001Z' },
     ...change,
   };
@@ -61,7 +63,7 @@ const found: InterruptedBackup = {
 describe('an interrupted backup', () => {
   it('is gone on with by the server that it was taken from, days later, too', () => {
     expect(whyNotResumed(found, server)).toBeUndefined();
-    expect(whyNotResumed(found, { ...server, now: NOW + 5.9 * DAY_MS })).toBeUndefined();
+    expect(whyNotResumed(found, { ...server, now: NOW + 3.9 * DAY_MS })).toBeUndefined();
     expect(whyNotResumed(found, { ...server, fsync: false })).toBeUndefined();
   });
 
@@ -72,13 +74,14 @@ describe('an interrupted backup', () => {
     ['without the first note', { notes: [note({ attempt: 2 })] }, {}, 'it had hardly begun'],
     ['without parts', { parts: new Map() }, {}, 'it had hardly begun'],
     ['with a manifest', { manifest: [repository] }, {}, 'its manifest is stored already'],
-    ['as old as expiry takes it', {}, { now: NOW + 6.1 * DAY_MS }, 'nothing was stored of it for 6 days'],
+    ['as old as expiry takes it', {}, { now: NOW + 4.1 * DAY_MS }, 'nothing was stored of it for 4 days'],
     ['without full pages', {}, { fullPageWrites: false }, 'full_page_writes is off'],
     ['that a power cut fell into', {}, { fsync: false, bootedAt: NOW - 60_000 }, 'fsync is off'],
     ['of another host', {}, { host: 'other' }, 'it was taken from /data on host'],
     ['of another directory', {}, { dataDirectory: '/other' }, 'it was taken from /data on host'],
     ['of a standby since promoted', { notes: [note({ inRecovery: true })] }, {}, 'the server was a standby then'],
     ['of another timeline', {}, { timeline: 2 }, 'it is on timeline 1, the server on 2'],
+    ['of other tablespaces', {}, { tablespaces: ['16400', '16401'] }, 'there were other tablespaces then'],
     ['of another version', {}, { catalogVersion: 202307071 }, 'the server was of another version'],
     ['before checksums', { notes: [note({ dataChecksums: false })] }, {}, 'data_checksums was off then'],
     [
