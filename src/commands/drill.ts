@@ -1,5 +1,6 @@
 /** `walhold drill`: a recovery for practice, in a directory of its own, which tells whether it works, how long it takes, what is lost. */
 import { reasonOf, WalholdError } from '../base/errors.ts';
+import type { DrillRecord } from '../repository/drill-record.ts';
 import { storeDrill } from '../repository/drill-records.ts';
 import { describeTarget } from '../repository/recovery-target.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -8,14 +9,14 @@ import { clearLeftScratch } from '../server/left-scratch.ts';
 import { findPostgresPrograms } from '../server/postgres-programs.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import type { DrillOptions } from './drill/drill-options.ts';
-import { describeDrill, drillJson, drillRecord, type DrillJson } from './drill/drill-report.ts';
+import { describeDrill, drillJson, drillRecord } from './drill/drill-report.ts';
 import { rehearse, type Findings } from './drill/rehearse.ts';
 import { homeOf, requireParent, Scratch } from './drill/scratch.ts';
 import { serverAccount, type ServerAccount } from './drill/server-account.ts';
 import { notReachable } from './restore.ts';
 import { readFirstEntry, readWholeRecord, type BackupSource } from './restore/backup-source.ts';
 import type { RestoreHost } from './restore/fill-target.ts';
-import { planLines, type RestorableBackup } from './restore/plan-report.ts';
+import { bytesOf, planLines, walBytes, type RestorableBackup } from './restore/plan-report.ts';
 import { readPlan, type ReadPlan } from './restore/read-plan.ts';
 import { sealUse } from './seal-use.ts';
 import { withRepositories } from './with-repositories.ts';
@@ -47,7 +48,16 @@ export async function drill(context: CommandContext, options: DrillOptions, host
     const findings = await hold(context, options, { host, plan, found, begun });
     const json = drillJson(plan.backup.summary.id, begun, findings);
     const target = describeTarget(options.restore.target);
-    await storeEverywhere(context, repositories, { json, found, target, begun });
+    const record = drillRecord(json, {
+      systemId: found.overview.systemId,
+      at: new Date(begun),
+      by: context.by,
+      backup: plan.backup.summary.id,
+      target,
+      bytes: bytesOf(plan.backup, 'sizeBytes'),
+      walBytes: walBytes(plan, inventory),
+    });
+    await storeEverywhere(context, repositories, record);
     print(options.json ? `${JSON.stringify(json, undefined, 2)}\n` : describeDrill(json, target));
     return json.ok ? 'done' : 'fault';
   });
@@ -111,17 +121,14 @@ async function serverEnvironment(
 
 /** Credentials that only read are no fault: the drill was held all the same. */
 async function storeEverywhere(
-  { by, log, signal, asOf }: CommandContext,
+  { log, signal, asOf }: CommandContext,
   repositories: readonly Repository[],
-  { json, found, target, begun }: { json: DrillJson; found: ReadPlan; target: string; begun: number },
+  result: DrillRecord,
 ): Promise<void> {
   if (asOf !== undefined) return log.info('the result is not stored: it is about what was stored in the past');
-  const { systemId } = found.overview;
-  const { plan } = found;
-  if (!plan.reachable) return;
   for (const repository of repositories) {
-    const at = new Date(begun + (repository.store.clockSkewMs?.() ?? 0));
-    const record = drillRecord(json, { systemId, at, by, backup: plan.backup.summary.id, target });
+    const at = new Date(result.at.getTime() + (repository.store.clockSkewMs?.() ?? 0));
+    const record = { ...result, at };
     try {
       const key = await storeDrill(repository, record, { signal });
       log.debug(`stored the result as ${key} in ${repository.url}`);

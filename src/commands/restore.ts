@@ -1,12 +1,15 @@
 /** `walhold restore`: plan, then bytes, then the settings with which a server recovers. */
 import { WalholdError } from '../base/errors.ts';
+import { readKnownDrills } from '../repository/drill-records.ts';
 import { lacksOf } from '../repository/repository-lacks.ts';
 import { nameOf } from '../repository/restore-way.ts';
 import { describeTarget } from '../repository/recovery-target.ts';
 import type { NoPlan, RestorePlan } from '../repository/restore-plan.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
+import { warnOfUnread } from './repository-failures.ts';
+import { estimateLine, estimateOf, type EstimateJson } from './restore/estimate.ts';
 import { fillTarget, type RestoreHost } from './restore/fill-target.ts';
-import { nearestText, planJson, planLines, type RestorableBackup } from './restore/plan-report.ts';
+import { bytesOf, nearestText, planJson, planLines, walBytes, type RestorableBackup } from './restore/plan-report.ts';
 import { readPlan, type ReadPlan } from './restore/read-plan.ts';
 import type { RestoreOptions } from './restore/restore-options.ts';
 import { sealUse } from './seal-use.ts';
@@ -22,12 +25,24 @@ export async function restore(
     const { signal, config, log } = context;
     const found = await readPlan(repositories, options, { signal, jobs: config.jobs, log, seals: sealUse(context) });
     const { plan } = found;
-    if (options.json) context.print(`${JSON.stringify(planJson(plan, found.inventory), undefined, 2)}\n`);
+    const estimate = options.dryRun && plan.reachable ? await readEstimate(context, plan, found) : null;
+    if (options.json) context.print(`${JSON.stringify(planJson(plan, found.inventory, estimate), undefined, 2)}\n`);
     if (!plan.reachable) throw notReachable(plan, options);
     sayPlan(context, options, plan, found);
+    if (options.dryRun && !options.json) context.print(`${estimateLine(estimate)}\n`);
     if (!options.dryRun) await fillTarget(context, options, host, plan, found);
     return 'done';
   });
+}
+
+async function readEstimate(
+  { signal, clock, log }: CommandContext,
+  plan: RestorePlan<RestorableBackup>,
+  { overview: { repositories, systemId }, inventory }: ReadPlan,
+): Promise<EstimateJson | null> {
+  const drills = await readKnownDrills(repositories, { signal, systemId, now: clock.now() });
+  warnOfUnread(log, drills.failures);
+  return estimateOf(drills, { bytes: bytesOf(plan.backup, 'sizeBytes'), walBytes: walBytes(plan, inventory) });
 }
 
 function sayPlan(

@@ -22,6 +22,9 @@ export interface DrillRecord {
   /** ISO 8601 UTC, as the server said. */
   lastCommitAt: string | undefined;
   rpoSeconds: number | undefined;
+  /** Of the files that were restored, and of the stored WAL that was to be replayed; `undefined`: made before drills told it. */
+  bytes: number | undefined;
+  walBytes: number | undefined;
   checks: readonly DrillCheck[];
 }
 
@@ -59,6 +62,8 @@ export function parseDrillRecord(bytes: Uint8Array, object: string): DrillRecord
   const fields = new Fields(openSealedJson(bytes, object), object, '');
   const seconds = (name: string): number | undefined =>
     fields.isNull(name) ? undefined : fields.read(name, (value) => (isSeconds(value) ? value : undefined));
+  const amount = (name: string): number | undefined =>
+    fields.has(name) && !fields.isNull(name) ? fields.number(name) : undefined;
   const time = (value: unknown): string | undefined =>
     isText(value, 40) && parseIso(value) !== undefined ? value : undefined;
   return {
@@ -74,6 +79,8 @@ export function parseDrillRecord(bytes: Uint8Array, object: string): DrillRecord
     replaySeconds: seconds('replaySeconds'),
     lastCommitAt: fields.isNull('lastCommitAt') ? undefined : fields.read('lastCommitAt', time),
     rpoSeconds: seconds('rpoSeconds'),
+    bytes: amount('bytes'),
+    walBytes: amount('walBytes'),
     checks: fields.list('checks', MOST_CHECKS, (item, where) => {
       const check = new Fields(item, object, where);
       return {

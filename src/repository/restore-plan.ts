@@ -6,7 +6,17 @@ import type { TimelineId } from '../postgres/timeline.ts';
 import type { ReachOptions, Remark, Verdict } from './reach-verdict.ts';
 import type { PathLeg, PathSegment } from './recovery-path.ts';
 import { describeTarget, type RecoveryTarget, type TimelineWish } from './recovery-target.ts';
-import { wayOf, type PlannedBackup, type Point, type WalEvidence, type Way } from './restore-way.ts';
+import {
+  missingBehind,
+  missingOf,
+  nameOf,
+  wayOf,
+  type MissingWal,
+  type PlannedBackup,
+  type Point,
+  type WalEvidence,
+  type Way,
+} from './restore-way.ts';
 import { reachTarget } from './target-reach.ts';
 import { branchRemarks, timelinesOfWay } from './branch-remarks.ts';
 import { chooseTimeline } from './timeline-choice.ts';
@@ -43,6 +53,8 @@ export interface NoPlan {
   readonly reachable: false;
   readonly why: string;
   readonly hint: string | undefined;
+  /** What the WAL lacks, where that is why. */
+  readonly missing: MissingWal | undefined;
   /** The nearest moments that can be reached. */
   readonly before: Point | undefined;
   readonly after: Point | undefined;
@@ -56,7 +68,8 @@ export async function planRestore<B extends PlannedBackup>(
   const newestFirst = [...backups].sort((a, b) => compare(b.stoppedMicros, a.stoppedMicros));
   const considered = newestFirst.filter((backup) => isWanted(backup, request.backup, newestFirst[0]));
   const remarks: Remark[] = [];
-  let failed: Extract<Verdict, { reached: false }> | undefined;
+  let failed: { verdict: Missed; missing: MissingWal | undefined } | undefined;
+  let before: Point | undefined;
   let tooLate: string | undefined;
   for (const backup of considered) {
     const late = isTooLate(backup, request.target);
@@ -65,21 +78,23 @@ export async function planRestore<B extends PlannedBackup>(
       continue;
     }
     const way = findWay(backup, request, evidence);
-    const verdict = typeof way === 'string' ? notThere(way) : await reachTarget(way, request.target, request, evidence);
-    if (verdict.reached && typeof way !== 'string') {
+    const verdict = 'why' in way ? notThere(way) : await reachTarget(way, request.target, request, evidence);
+    if (verdict.reached && !('why' in way)) {
       remarks.push(...verdict.remarks, ...(await branchRemarks(way, request.target, verdict.walTo, evidence)));
       const trouble = request.target.kind !== 'end' && (await troubleBehind(verdict.walTo, way.legs, evidence));
       return makePlan(way, verdict, { trouble, remarks }, evidence);
     }
     if (verdict.reached) continue;
-    failed ??= verdict;
+    failed ??= { verdict, missing: 'why' in way ? way.missing : missingBehind(way) };
+    before = later(before, verdict.before);
     remarks.push({ level: 'warning', text: `backup ${backup.id} is passed over: ${verdict.why}` });
   }
   return {
     reachable: false,
-    why: failed?.why ?? tooLate ?? 'no backup is stored',
-    hint: failed === undefined ? lateHint(request) : failed.hint,
-    before: failed?.before,
+    why: failed?.verdict.why ?? tooLate ?? 'no backup is stored',
+    hint: failed === undefined ? lateHint(request) : failed.verdict.hint,
+    missing: failed?.missing,
+    before,
     after: nearestAfter(newestFirst, request, evidence),
   };
 }
@@ -101,19 +116,28 @@ function lateHint({ backup }: PlanRequest): string | undefined {
   return backup === 'any' ? undefined : 'Leave out --backup to have one chosen that fits.';
 }
 
-/** A text: why there is none. */
-function findWay<B extends PlannedBackup>(backup: B, request: PlanRequest, evidence: WalEvidence): Way<B> | string {
-  if (backup.broken !== undefined) return backup.broken;
+type Missed = Extract<Verdict, { reached: false }>;
+
+interface NoWay {
+  readonly why: string;
+  readonly missing: MissingWal | undefined;
+}
+
+function findWay<B extends PlannedBackup>(backup: B, request: PlanRequest, evidence: WalEvidence): Way<B> | NoWay {
+  if (backup.broken !== undefined) return { why: backup.broken, missing: undefined };
   const { inventory } = evidence;
   const chosen = chooseTimeline(request.timeline, backup, inventory);
   if (chosen === undefined) {
     const wish = request.timeline.kind === 'number' ? request.timeline.timeline : backup.timeline;
-    return `timeline ${wish} does not descend from timeline ${backup.timeline} at or after the end of backup ${backup.id}`;
+    const why = `timeline ${wish} does not descend from timeline ${backup.timeline} at or after the end of backup ${backup.id}`;
+    return { why, missing: undefined };
   }
-  return (
-    wayOf(backup, chosen, inventory) ??
-    `some of the WAL that backup ${backup.id} itself needs to become consistent is missing`
-  );
+  const way = wayOf(backup, chosen, inventory);
+  if (way !== undefined) return way;
+  const missing = missingOf(backup, chosen, inventory);
+  const from = nameOf(missing.first, inventory);
+  const why = `some of the WAL that backup ${backup.id} itself needs to become consistent is missing, from segment ${from} on`;
+  return { why, missing };
 }
 
 function makePlan<B extends PlannedBackup>(
@@ -146,13 +170,16 @@ function nearestAfter(
   evidence: WalEvidence,
 ): Point | undefined {
   const after = newestFirst.findLast(
-    (backup) =>
-      isTooLate(backup, request.target) !== undefined && typeof findWay(backup, request, evidence) !== 'string',
+    (backup) => isTooLate(backup, request.target) !== undefined && !('why' in findWay(backup, request, evidence)),
   );
   return after === undefined ? undefined : { micros: after.stoppedMicros, lsn: after.stopLsn };
 }
 
-function notThere(why: string): Extract<Verdict, { reached: false }> {
+function later(one: Point | undefined, other: Point | undefined): Point | undefined {
+  return one === undefined || (other?.micros ?? 0n) > (one.micros ?? 0n) ? (other ?? one) : one;
+}
+
+function notThere({ why }: NoWay): Missed {
   return { reached: false, why, hint: undefined, before: undefined };
 }
 

@@ -4,7 +4,7 @@ import type { TimelineId } from '../postgres/timeline.ts';
 import { formatIso } from '../postgres/timestamp.ts';
 import { segmentName, segnoOfLsn } from '../postgres/wal-name.ts';
 import { usableReach, type BackupPoint } from './coverage.ts';
-import { pathLegs, type PathLeg, type PathSegment, type Reach } from './recovery-path.ts';
+import { legOf, pathLegs, reachAlong, type PathLeg, type PathSegment, type Reach } from './recovery-path.ts';
 import type { SegmentTimes } from './segment-times.ts';
 import type { ChosenTimeline } from './timeline-choice.ts';
 import { partialsOf, walOf, type StoredPartial, type WalInventory } from './wal-inventory.ts';
@@ -34,6 +34,12 @@ export interface Way<B extends PlannedBackup = PlannedBackup> {
   readonly reach: Reach & { readonly last: PathSegment };
 }
 
+/** Segments that a way lacks; `last` is `undefined` where nothing more of it is stored. */
+export interface MissingWal {
+  readonly first: PathSegment;
+  readonly last: PathSegment | undefined;
+}
+
 /** A moment to recover to, as far as it is known. Times in microseconds since 1970. */
 export interface Point {
   readonly micros: bigint | undefined;
@@ -51,6 +57,20 @@ export function wayOf<B extends PlannedBackup>(
   const first = segnoOfLsn(backup.startLsn, inventory.segmentBytes);
   const legs = pathLegs(history, first, inventory.segmentBytes);
   return { backup, history, stray, legs, first, reach: { ...reach, last: reach.last } };
+}
+
+/** What ends a way. */
+export function missingBehind({ legs, reach }: Pick<Way, 'legs'> & { reach: Reach }): MissingWal {
+  const { missing, next } = reach;
+  if (next === undefined) return { first: missing, last: undefined };
+  const segno = next.segno - 1n;
+  return { first: missing, last: { timeline: legOf(legs, segno)?.timeline ?? next.timeline, segno } };
+}
+
+/** What keeps a backup from becoming consistent. */
+export function missingOf(backup: PlannedBackup, { history }: ChosenTimeline, inventory: WalInventory): MissingWal {
+  const legs = pathLegs(history, segnoOfLsn(backup.startLsn, inventory.segmentBytes), inventory.segmentBytes);
+  return missingBehind({ legs, reach: reachAlong(legs, inventory) });
 }
 
 /** The partial that can stand in for the first missing segment of a way: there must be just one. */

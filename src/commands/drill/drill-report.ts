@@ -48,7 +48,7 @@ export function drillJson(backup: BackupId, begun: number, findings: Findings): 
 
 export function drillRecord(
   json: DrillJson,
-  rest: Pick<DrillRecord, 'systemId' | 'at' | 'by' | 'backup' | 'target'>,
+  rest: Pick<DrillRecord, 'systemId' | 'at' | 'by' | 'backup' | 'target' | 'bytes' | 'walBytes'>,
 ): DrillRecord {
   const { ok, targetReached, checks } = json;
   return {

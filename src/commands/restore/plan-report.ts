@@ -8,6 +8,7 @@ import { describePoint, nameOf, type PlannedBackup, type Point } from '../../rep
 import type { NoPlan, PlanRequest, RestorePlan } from '../../repository/restore-plan.ts';
 import { walOf, type WalInventory } from '../../repository/wal-inventory.ts';
 import { formatBytes } from '../format-bytes.ts';
+import type { EstimateJson } from './estimate.ts';
 
 export interface RestorableBackup extends PlannedBackup {
   readonly summary: BackupSummary;
@@ -29,6 +30,10 @@ export interface PlanJson {
   walTo: string | null;
   bytes: number | null;
   nearest: { before: PointJson | null; after: PointJson | null } | null;
+  /** `null`: no drill tells. */
+  estimate: EstimateJson | null;
+  /** The segments that keep the target from being reached, where it is they; `last` is `null` where the WAL just ends. */
+  missing?: MissingJson | null;
   /** Why the target cannot be reached. */
   reason?: string;
   remarks?: string[];
@@ -39,11 +44,27 @@ export interface PointJson {
   lsn: string | null;
 }
 
-export function planJson(plan: RestorePlan<RestorableBackup> | NoPlan, inventory: WalInventory): PlanJson {
+export interface MissingJson {
+  first: string;
+  last: string | null;
+}
+
+export function planJson(
+  plan: RestorePlan<RestorableBackup> | NoPlan,
+  inventory: WalInventory,
+  estimate: EstimateJson | null,
+): PlanJson {
   if (!plan.reachable) {
     const nearest = { before: pointJson(plan.before), after: pointJson(plan.after) };
     const nothing = { backup: null, chain: [], timelines: [], walFrom: null, walTo: null, bytes: null };
-    return { reachable: false, ...nothing, nearest, reason: plan.why };
+    return {
+      reachable: false,
+      ...nothing,
+      nearest,
+      estimate: null,
+      missing: missingJson(plan, inventory),
+      reason: plan.why,
+    };
   }
   return {
     reachable: true,
@@ -54,6 +75,7 @@ export function planJson(plan: RestorePlan<RestorableBackup> | NoPlan, inventory
     walTo: nameOf(plan.walTo, inventory),
     bytes: bytesOf(plan.backup, 'sizeBytes'),
     nearest: null,
+    estimate,
     remarks: plan.remarks.map(({ text }) => text),
   };
 }
@@ -83,7 +105,7 @@ function chainLines({ chain }: RestorableBackup): string[] {
 }
 
 /** Of all backups of the chain together. */
-function bytesOf({ chain }: RestorableBackup, which: 'sizeBytes' | 'storedBytes'): number {
+export function bytesOf({ chain }: RestorableBackup, which: 'sizeBytes' | 'storedBytes'): number {
   return chain.reduce((sum, { summary }) => sum + summary[which], 0);
 }
 
@@ -120,6 +142,12 @@ export function nearestText({ before, after }: NoPlan): string | undefined {
     after === undefined ? undefined : `${describePoint(after)} after it`,
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : `The nearest that can be reached: ${parts.join(', ')}.`;
+}
+
+function missingJson({ missing }: NoPlan, inventory: WalInventory): MissingJson | null {
+  if (missing === undefined) return null;
+  const { first, last } = missing;
+  return { first: nameOf(first, inventory), last: last === undefined ? null : nameOf(last, inventory) };
 }
 
 function pointJson(point: Point | undefined): PointJson | null {

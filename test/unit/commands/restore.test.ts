@@ -14,9 +14,11 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { partKey, type BackupId } from '../../../src/repository/layout.ts';
+import type { PlanJson } from '../../../src/commands/restore/plan-report.ts';
+import { formatDrillRecord, type DrillRecord } from '../../../src/repository/drill-record.ts';
+import { drillKey, partKey, type BackupId } from '../../../src/repository/layout.ts';
 import { callCompanion, jsonOf } from '../../support/companion-call.ts';
-import { FileRepository } from '../../support/file-repository.ts';
+import { FileRepository, SYSTEM_ID } from '../../support/file-repository.ts';
 import { nameOf, putSegments } from '../../support/made-segments.ts';
 import { BACKUP_ID, RestorePlace, SMALL_CLUSTER } from '../../support/restorable-backup.ts';
 import { inSegment, putBackup } from '../../support/stored-backup.ts';
@@ -272,6 +274,23 @@ describe('with several repositories', () => {
   });
 });
 
+function drillOf(measured: Pick<DrillRecord, 'restoreSeconds' | 'replaySeconds' | 'bytes' | 'walBytes'>): DrillRecord {
+  return {
+    systemId: SYSTEM_ID,
+    at: new Date('2026-11-22T18:00:00Z'),
+    by: 'a test',
+    ok: true,
+    backup: BACKUP_ID as BackupId,
+    target: 'the end of the WAL',
+    targetReached: true,
+    rtoSeconds: undefined,
+    lastCommitAt: undefined,
+    rpoSeconds: undefined,
+    checks: [],
+    ...measured,
+  };
+}
+
 describe('the plan', () => {
   it('is printed, and nothing is written', async () => {
     await place.putBackup();
@@ -297,7 +316,32 @@ describe('the plan', () => {
       walTo: nameOf(8),
       bytes: Object.values(SMALL_CLUSTER).reduce((sum, one) => sum + one.length, 0),
       nearest: null,
+      estimate: null,
     });
+    expect((await place.restore('--dry-run')).stdout).toMatch(
+      /\nestimated time: not known, no drill has measured it .*\n$/,
+    );
+  });
+
+  it('estimates how long it will take by a drill that moved more', async () => {
+    const { sizeBytes } = await place.putBackup();
+    const whole = jsonOf<PlanJson>(await place.restore('--dry-run', '--json'));
+    const objects = [3, 4, 5, 6, 7, 8].map((segno) => `wal/00000001/0000000100000000/${nameOf(segno)}.zst`);
+    const sizes = await Promise.all(objects.map(async (key) => (await stat(join(place.stored.root, key))).size));
+    const walBytes = 3 * sizes.reduce((sum, one) => sum + one, 0);
+    const drill = drillOf({ restoreSeconds: 400, replaySeconds: 63, bytes: 2 * sizeBytes, walBytes });
+    await place.stored.put(drillKey(drill.at), formatDrillRecord(drill));
+    const estimate = {
+      restoreSeconds: 200,
+      replaySeconds: 21,
+      totalSeconds: 221,
+      basis: { drill: 'drill/20261122T180000Z.json', at: '2026-11-22T18:00:00.000Z', backup: BACKUP_ID },
+    };
+    expect(jsonOf(await place.restore('--dry-run', '--json'))).toEqual({ ...whole, estimate });
+    const people = await place.restore('--dry-run');
+    expect(people.stdout).toMatch(
+      /\nestimated time: 3 min 41 s \(restore 3 min 20 s, replay 21 s\), in proportion to /,
+    );
   });
 
   it('fails with what can be reached before anything is written', async () => {
@@ -308,6 +352,8 @@ describe('the plan', () => {
       reachable: false,
       backup: null,
       nearest: { before: null, after: { time: '2026-11-22T17:46:00.000000Z', lsn: '0/400190' } },
+      estimate: null,
+      missing: null,
     });
     expect(result.stderr).toMatch(/could not plan a recovery to 2026-11-22 17:00:00.000000\+00:00\n.*ended after/);
     expect(result.stderr).toMatch(
@@ -322,6 +368,11 @@ describe('the plan', () => {
     await rm(join(place.stored.root, `wal/00000001/0000000100000000/${nameOf(6)}.zst`));
     const result = await place.restore();
     expect(result.status).toBe(1);
+    expect(jsonOf(await place.restore('--plan', '--json'))).toMatchObject({
+      reachable: false,
+      missing: { first: nameOf(6), last: nameOf(6) },
+      nearest: { before: { lsn: '0/600000' }, after: null },
+    });
     expect(result.stderr).toMatch(
       new RegExp(`WAL is missing from segment ${nameOf(6)} on; the next that is stored is ${nameOf(7)}`),
     );

@@ -19,6 +19,8 @@ const record: DrillRecord = {
   replaySeconds: 2.5,
   lastCommitAt: '2026-11-22T17:44:59.123456Z',
   rpoSeconds: 0.9,
+  bytes: 5_000_000,
+  walBytes: 300,
   checks: [
     { name: 'restore', ok: true, detail: 'fine' },
     { name: 'recovery', ok: true, detail: 'fine, too' },
@@ -47,6 +49,13 @@ describe('a record of a drill', () => {
     expect(parseDrillRecord(formatDrillRecord(one), 'x')).toEqual(one);
   });
 
+  it('is read as well as one of before drills told how much they moved', () => {
+    const before = formatDrillRecord(record).toString().split('\n').slice(0, -2);
+    const lines = before.filter((line) => !/^"(bytes|walBytes)"/.test(line));
+    expect(lines).toHaveLength(before.length - 2);
+    expect(parseDrillRecord(sealJson(lines), 'x')).toEqual({ ...record, bytes: undefined, walBytes: undefined });
+  });
+
   it.each([
     ['another digest', Buffer.from(formatDrillRecord(record).toString().replace('12.5', '1.5'))],
     ['another format', changed('"format": 1', '"format": 2')],
@@ -59,6 +68,7 @@ describe('a record of a drill', () => {
     ['a commit at no time', changed('2026-11-22T17:44:59.123456Z', 'yesterday')],
     ['a check without a name', changed('"name":"restore",', '')],
     ['a detail without end', changed('"fine"', JSON.stringify('x'.repeat(501)))],
+    ['an amount below nothing', changed('"walBytes": 300', '"walBytes": -300')],
     ['checks that are no list', changed('"checks": [', '"checks": {}, "more": [')],
   ])('is refused with %s', (_, bytes) => {
     expect(() => parseDrillRecord(bytes, 'x')).toThrow(/could not (?:trust|read) x/);

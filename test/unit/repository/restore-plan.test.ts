@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { formatLsn } from '../../../src/postgres/lsn.ts';
 import { timelineId } from '../../../src/postgres/timeline.ts';
 import { microsFromMs } from '../../../src/postgres/timestamp.ts';
+import type { PathSegment } from '../../../src/repository/recovery-path.ts';
 import type { RecoveryTarget } from '../../../src/repository/recovery-target.ts';
 import { planRestore, type NoPlan, type PlanRequest, type RestorePlan } from '../../../src/repository/restore-plan.ts';
 import { nameOf, type PlannedBackup } from '../../../src/repository/restore-way.ts';
@@ -192,6 +193,15 @@ describe('a target', () => {
         request: { target: { kind: 'time', time: { unixMicros: minute(5) + 1n, offsetMinutes: 0 } } },
       },
       'unreachable: before 00:04:30 0/5000000, after 00:06:00 0/6000100',
+    ],
+    [
+      'that the newest backup cannot even begin to reach is judged by the older ones too',
+      {
+        stored: { 1: { segments: '1-4 6-6 8-9' } },
+        backups: [b2, backup('B6', 1, 6, 7)],
+        request: { target: toMinute(9) },
+      },
+      'unreachable: before 00:04:30 0/5000000, after none',
     ],
     [
       'before a hole can',
@@ -405,6 +415,36 @@ describe('a hole on the way to the end of the WAL', () => {
   ];
   it.each(table)('%s', async (_, one, expected) => {
     expect(await shown(one)).toBe(expected);
+  });
+
+  it.each<[string, Case, [first: string, last: string | undefined] | undefined]>([
+    ['from the first to the last missing segment', { stored: holed, backups: [b2] }, ['05', '05']],
+    [
+      'over several segments',
+      { stored: { 1: { segments: '1-3 8-9' } }, backups: [b2], request: { target: toMinute(6) } },
+      ['04', '07'],
+    ],
+    [
+      'without an end where the WAL just ends',
+      { stored: { 1: { segments: '1-9' } }, backups: [b2], request: { target: toMinute(10) } },
+      ['0A', undefined],
+    ],
+    [
+      'that a backup needs for itself',
+      { stored: { 1: { segments: '1-2 4-9' } }, backups: [backup('B2', 1, 2, 4)] },
+      ['03', '03'],
+    ],
+    [
+      'not at all where the target is too early',
+      { stored: holed, backups: [b2], request: { target: toMinute(1) } },
+      undefined,
+    ],
+  ])('is told of, %s', async (_, one, expected) => {
+    const { reachable, ...found } = await plan(one);
+    expect(reachable).toBe(false);
+    const missing = 'missing' in found ? found.missing : undefined;
+    const last2 = (segment: PathSegment): string => nameOf(segment, inventory(one.stored)).slice(-2);
+    expect(missing && [last2(missing.first), missing.last && last2(missing.last)]).toEqual(expected);
   });
 
   it('is described with the way through', async () => {
