@@ -106,7 +106,9 @@ export function withServerOptions(command: Command): Command {
     .addOption(new Option('-d, --dbname <CONNSTR>', 'connection string; PG* variables count as for psql'));
 }
 
+/** Figures of one repository alone must not replace those of all in `metrics_file`. */
 function chosenRepositories(config: Config, useRepo: string | undefined): Config {
   const [first, ...others] = chooseRepositories(config.repositories, useRepo);
-  return first === undefined ? config : { ...config, repositories: [first, ...others] };
+  if (useRepo === undefined || first === undefined) return config;
+  return { ...config, repositories: [first, ...others], metricsFile: undefined };
 }

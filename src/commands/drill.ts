@@ -13,6 +13,8 @@ import { describeDrill, drillJson, drillRecord } from './drill/drill-report.ts';
 import { rehearse, type Findings } from './drill/rehearse.ts';
 import { homeOf, requireParent, Scratch } from './drill/scratch.ts';
 import { serverAccount, type ServerAccount } from './drill/server-account.ts';
+import { summaryOf } from './drills-json.ts';
+import { rememberDrill } from './metrics/keep-metrics.ts';
 import { notReachable } from './restore.ts';
 import { readFirstEntry, readWholeRecord, type BackupSource } from './restore/backup-source.ts';
 import type { RestoreHost } from './restore/fill-target.ts';
@@ -58,6 +60,7 @@ export async function drill(context: CommandContext, options: DrillOptions, host
       walBytes: walBytes(plan, inventory),
     });
     await storeEverywhere(context, repositories, record);
+    await rememberDrill(context, summaryOf(record));
     print(options.json ? `${JSON.stringify(json, undefined, 2)}\n` : describeDrill(json, target));
     return json.ok ? 'done' : 'fault';
   });

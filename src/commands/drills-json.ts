@@ -32,7 +32,10 @@ export async function drillsJson(
 ): Promise<DrillsJson> {
   const { last, proven, failures } = await readKnownDrills(repositories, { signal, systemId, now: clock.now() });
   warnOfUnread(log, failures);
-  return { lastDrill: summaryOf(last), lastProven: summaryOf(proven) };
+  return {
+    lastDrill: last === undefined ? null : summaryOf(last),
+    lastProven: proven === undefined ? null : summaryOf(proven),
+  };
 }
 
 /** `was last proven at …, with backup …`. */
@@ -51,8 +54,7 @@ function figures({ backup, rtoSeconds, rpoSeconds }: DrillSummaryJson): string {
   return `with backup ${backup}${took}${lost}`;
 }
 
-function summaryOf(record: DrillRecord | undefined): DrillSummaryJson | null {
-  if (record === undefined) return null;
+export function summaryOf(record: DrillRecord): DrillSummaryJson {
   const { at, ok, backup, target, targetReached, rtoSeconds, rpoSeconds, lastCommitAt, checks } = record;
   return {
     at: at.toISOString(),

@@ -5,8 +5,12 @@ import type { WorkerJson } from './worker-status.ts';
 
 /** The shape of `walhold status --json`. `null`: not known from here. */
 export interface StatusJson {
+  /** When this was found out. */
+  at: string;
   rpoSeconds: number | null;
   rpoBytes: number | null;
+  /** Who says what is safe: what is stored, or, while no repository answers, what the archiver was told. */
+  rpoFrom: 'repositories' | 'archiver' | null;
   readyFiles: number | null;
   oldestReadySeconds: number | null;
   lastStored: { name: string; at: string } | null;
@@ -23,6 +27,8 @@ export interface StatusJson {
   /** The last failure of either command, until its next success. */
   lastErrors: { push: ErrorJson | null; fetch: ErrorJson | null };
   outages: { pushRepositories: number[]; fetchWaitedSeconds: number | null };
+  /** All that are configured, by number. */
+  repositories: RepositoryJson[];
   /** Versions and delete markers of somebody else, as far as this call met them. */
   tampering: TraceJson[];
 }
@@ -38,6 +44,16 @@ export interface BackupInProgressJson {
   bytesTotal: number | null;
   rate: number | null;
   secondsLeft: number | null;
+}
+
+export interface RepositoryJson {
+  /** Its number. */
+  repository: number;
+  url: string;
+  /** It answered, and is what it should be. */
+  ok: boolean;
+  /** Why not. */
+  error: string | null;
 }
 
 export interface TraceJson {

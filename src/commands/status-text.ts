@@ -11,11 +11,13 @@ const MOST_NAMED = 5;
 /** For people: a line for each thing that is known. Times are UTC. */
 export function describeStatus(status: StatusJson): string {
   const { lastStored, lastBackup, windows, gaps, lastErrors, outages } = status;
+  // What no repository was there to say is not "none".
+  const unknown = status.repositories.some(({ ok }) => ok) ? 'none' : 'not known';
   const lines: [string, string | undefined][] = [
     ['not yet safe', notSafe(status)],
     ['waiting for the archiver', waiting(status)],
-    ['last segment stored', lastStored === null ? 'none' : `${lastStored.name}, at ${lastStored.at}`],
-    ['last backup', lastBackup === null ? 'none' : `${lastBackup.id}, stopped at ${lastBackup.stoppedAt}`],
+    ['last segment stored', lastStored === null ? unknown : `${lastStored.name}, at ${lastStored.at}`],
+    ['last backup', lastBackup === null ? unknown : `${lastBackup.id}, stopped at ${lastBackup.stoppedAt}`],
     ...windows.map(({ timeline, from, to }): [string, string] => [
       'recoverable',
       `${from} to ${to}, timeline ${timeline}`,
@@ -35,6 +37,9 @@ export function describeStatus(status: StatusJson): string {
       'fetches have waited',
       outages.fetchWaitedSeconds === null ? undefined : `${outages.fetchWaitedSeconds} s in this outage`,
     ],
+    ...status.repositories
+      .filter(({ ok }) => !ok)
+      .map(({ repository, url }): [string, string] => ['down', `repository ${repository} (${url})`]),
     ...tampering(status.tampering),
   ];
   return lines
@@ -51,10 +56,12 @@ function tampering(traces: readonly TraceJson[]): [string, string][] {
   return [...named, ...more].map((text) => ['tampering', text]);
 }
 
-function notSafe({ rpoBytes, rpoSeconds }: StatusJson): string {
+function notSafe({ rpoBytes, rpoSeconds, rpoFrom }: StatusJson): string {
   if (rpoBytes === null) return 'not known from here';
-  if (rpoBytes === 0) return 'nothing';
-  return `${formatBytes(rpoBytes)}, ${rpoSeconds === null ? 'of unknown age' : `the oldest ${rpoSeconds} s old`}`;
+  const source = rpoFrom === 'archiver' ? ', by what the archiver was told' : '';
+  if (rpoBytes === 0) return `nothing${source}`;
+  const age = rpoSeconds === null ? 'of unknown age' : `the oldest ${rpoSeconds} s old`;
+  return `${formatBytes(rpoBytes)}, ${age}${source}`;
 }
 
 function waiting({ readyFiles, oldestReadySeconds }: StatusJson): string | undefined {

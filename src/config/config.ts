@@ -21,6 +21,8 @@ export interface Config {
   gapGraceMs: number;
   /** Absolute, or relative to the data directory. */
   spoolPath: string;
+  /** Absolute; `undefined`: none is kept. */
+  metricsFile: string | undefined;
   logLevel: LogLevel;
   logFormat: 'text' | 'json';
   /** Every setting in the table's order, for `walhold config` and for `restore_command`. */

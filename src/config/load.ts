@@ -38,6 +38,7 @@ function configOf(settings: ReadonlyMap<string, EffectiveSetting>): Config {
     allowGap: text('allow_gap'),
     gapGraceMs: value('gap_grace'),
     spoolPath: value('spool_path'),
+    metricsFile: text('metrics_file'),
     logLevel: value<LogLevel>('log_level'),
     logFormat: value<'text' | 'json'>('log_format'),
     effective: [...settings.values()],

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { WalholdError } from '../base/errors.ts';
 import { parseSize, parseTime } from '../postgres/units.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
@@ -18,7 +19,8 @@ export function parseSettingValue(type: SettingType, text: string): SettingValue
     case 'wal-file':
       return namesWal(text) ? { ok: true, value: text } : bad(`"${text}" is no name of a segment or a history file`);
     case 'path':
-      return text === '' ? bad('it is empty') : { ok: true, value: text };
+      if (text === '') return bad('it is empty');
+      return type.absolute === true && !isAbsolute(text) ? bad(`"${text}" is not absolute`) : { ok: true, value: text };
     case 'boolean':
       return parseBoolean(text);
     case 'choice':

@@ -8,7 +8,7 @@ export type SettingType =
   | { kind: 'text' }
   | { kind: 'wal-file' }
   | { kind: 'repository' }
-  | { kind: 'path' }
+  | { kind: 'path'; absolute?: true }
   | { kind: 'boolean' }
   | { kind: 'choice'; of: readonly string[] }
   | { kind: 'integer'; min: number; max: number }
@@ -211,10 +211,9 @@ export const SETTINGS: readonly Setting[] = [
   { name: 'log_format', type: { kind: 'choice', of: ['text', 'json'] }, default: 'text', help: 'form of log lines' },
   {
     name: 'metrics_file',
-    type: path,
+    type: { kind: 'path', absolute: true },
     default: undefined,
-    lacking: 'metrics',
-    help: 'Prometheus text file to keep up to date',
+    help: 'Prometheus text file to keep up to date; node_exporter reads names that end in .prom',
   },
 ];
 

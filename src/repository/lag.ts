@@ -1,7 +1,7 @@
-/** How far the stored WAL can be trusted, on the way that a server is on. Pure. */
+/** How far the WAL of a server is safe: as the repositories have it, and as its archiver was told. Pure. */
 import type { Lsn } from '../postgres/lsn.ts';
 import type { TimelineHistory } from '../postgres/timeline-history.ts';
-import { segmentStart, segnoOfLsn } from '../postgres/wal-name.ts';
+import { segmentName, segmentStart, segnoOfLsn } from '../postgres/wal-name.ts';
 import { liesOn, type BackupPoint } from './coverage.ts';
 import { pathLegs, reachAlong, type PathSegment } from './recovery-path.ts';
 import { nextStored } from './segment-runs.ts';
@@ -34,6 +34,20 @@ export function safeWal(
   if (from === undefined) return undefined;
   const { last } = reachAlong(pathLegs(history, from, segmentBytes), inventory);
   return { last, end: segmentStart(last === undefined ? from : last.segno + 1n, segmentBytes) };
+}
+
+/**
+ * The same by the notes of a primary's archiver alone: counted up to the first complete segment that it was not told to be safe. What
+ * was removed from `pg_wal` had been safe.
+ */
+export function archivedWal(
+  { segments, newest }: { segments: readonly PathSegment[]; newest: PathSegment | undefined },
+  done: ReadonlySet<string>,
+  segmentBytes: number,
+): SafeWal | undefined {
+  const waiting = segments.find(({ timeline, segno }) => !done.has(segmentName(timeline, segno, segmentBytes)));
+  const first = waiting ?? newest;
+  return first === undefined ? undefined : { last: undefined, end: segmentStart(first.segno, segmentBytes) };
 }
 
 function firstStored(history: TimelineHistory, inventory: WalInventory): bigint | undefined {

@@ -58,7 +58,9 @@ export function addBackupCommand({ program, run }: Companion): void {
       await run(flags, async (context) => {
         const { backup } = await import('../../commands/backup.ts');
         const dataDirectory = flags.pgdata === undefined ? undefined : resolve(context.workingDirectory, flags.pgdata);
-        return await backup(context, { ...options, dataDirectory });
+        const { refreshStatus } = await import('../../commands/metrics/keep-metrics.ts');
+        const server = { pgdata: dataDirectory, dbname: options.connectionString };
+        return await refreshStatus(context, server, async () => await backup(context, { ...options, dataDirectory }));
       });
     });
 }

@@ -1,3 +1,4 @@
+import type { CommandOutcome } from '../../commands/command-context.ts';
 import {
   withCommonOptions,
   withServerOptions,
@@ -18,7 +19,9 @@ export function addCheckCommand({ program, run }: Companion): void {
       await run(options, async (context) => {
         const { check } = await import('../../commands/check.ts');
         const { pgdata, dbname, json = false } = options;
-        return await check(context, { pgdata, dbname, json });
+        const { refreshStatus, rememberRun } = await import('../../commands/metrics/keep-metrics.ts');
+        const run = async (): Promise<CommandOutcome> => await check(context, { pgdata, dbname, json });
+        return await refreshStatus(context, { pgdata, dbname }, async () => await rememberRun(context, 'check', run));
       });
     });
 }

@@ -1,3 +1,4 @@
+import type { CommandOutcome } from '../../commands/command-context.ts';
 import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
 
 export function addExpireCommand({ program, run }: Companion): void {
@@ -12,7 +13,10 @@ export function addExpireCommand({ program, run }: Companion): void {
     .action(async (options: CommonOptions & { dryRun?: boolean; json?: boolean }) => {
       await run(options, async (context) => {
         const { expire } = await import('../../commands/expire.ts');
-        return await expire(context, { dryRun: options.dryRun === true, json: options.json === true });
+        const { rememberRun } = await import('../../commands/metrics/keep-metrics.ts');
+        const dryRun = options.dryRun === true;
+        const run = async (): Promise<CommandOutcome> => await expire(context, { dryRun, json: options.json === true });
+        return dryRun ? await run() : await rememberRun(context, 'expire', run);
       });
     });
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import type { CommandOutcome } from '../../commands/command-context.ts';
 import { parseSlice, type Slice } from '../../repository/verify-scope.ts';
 import { withCommonOptions, type CommonOptions, type Companion } from '../companion.ts';
 
@@ -22,7 +23,10 @@ export function addVerifyCommand({ program, run }: Companion): void {
       await run(options, async (context) => {
         const { verify } = await import('../../commands/verify.ts');
         const read = options.quick === true ? undefined : (options.slice ?? EVERYTHING);
-        return await verify(context, { json: options.json === true, slice: read });
+        const { rememberRun } = await import('../../commands/metrics/keep-metrics.ts');
+        const run = async (): Promise<CommandOutcome> =>
+          await verify(context, { json: options.json === true, slice: read });
+        return await rememberRun(context, 'verify', run, { readRatio: read === undefined ? 0 : 1 / read.of });
       });
     });
 }
