@@ -1,10 +1,15 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ListJson } from '../../src/commands/list.ts';
+import type { PlanJson } from '../../src/commands/restore/plan-report.ts';
 import type { StatusJson } from '../../src/commands/status-json.ts';
 import { archivedCluster, backUp, walhold, type Archived } from '../support/archived-cluster.ts';
 import { archiveEverything, switchWal } from '../support/archiving.ts';
-import { archiveCommand } from '../support/hook.ts';
+import type { Cluster } from '../support/cluster.ts';
+import { drill } from '../support/drill.ts';
+import { readExposition } from '../support/exposition.ts';
+import { archiveCommand, writeConfig } from '../support/hook.ts';
 import { segmentEnd, segmentPath } from '../support/repository-files.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -21,6 +26,21 @@ const lsnOf = (text: string): bigint => {
   const [high = '0', low = '0'] = text.split('/');
   return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
 };
+
+/** As if nothing had been written for so long. */
+async function silence(cluster: Cluster, seconds: number): Promise<void> {
+  const at = Date.now() / 1000 - seconds;
+  for (const name of await cluster.walFiles()) {
+    if (/^[0-9A-F]{24}$/.test(name)) await utimes(join(cluster.dataDir, 'pg_wal', name), at, at);
+  }
+}
+
+/** The age at `now` of what happened right before `moment` (ms): a connection and a call lie between. */
+function expectAge(seconds: number | null, moment: number, now: string): void {
+  const age = (Date.parse(now) - moment) / 1000;
+  expect(seconds).toBeGreaterThanOrEqual(Math.floor(age));
+  expect(seconds).toBeLessThanOrEqual(age + 10);
+}
 
 describe('status', () => {
   test('tells how much WAL is not safe: to the byte with a connection, to the segment without', async () => {
@@ -51,8 +71,10 @@ describe('status', () => {
     await archiveEverything(cluster);
     const connection = ['-D', cluster.dataDir, '-d', cluster.connectionString];
     await cluster.runOk(['mv', archived.repository, `${archived.repository}-away`]);
-    await switchWal(cluster);
-    await switchWal(cluster);
+    await silence(cluster, 3600);
+    await cluster.query('create table lost as select 1 as i');
+    const committed = Date.now();
+    const [first] = [await switchWal(cluster), await switchWal(cluster)];
     const failing = await waitFor(
       async () => {
         const found = await status(archived, ...connection).catch(() => undefined);
@@ -62,12 +84,25 @@ describe('status', () => {
     );
     expect(failing).toMatchObject({
       readyFiles: 2,
-      rpoBytes: null,
+      rpoFrom: 'archiver',
       exit: 1,
       lastErrors: { push: { code: 'store-gone' } },
+      repositories: [{ repository: 1, ok: false }],
     });
-    expect(failing.oldestReadySeconds).toBeGreaterThanOrEqual(0);
     expect(failing.stderr).toContain('no repository could be read');
+    expect(failing.stderr).toContain(archived.repository);
+    const lsn = lsnOf(await cluster.value<string>('select pg_current_wal_lsn()::text'));
+    const begin = segmentEnd(first, 1) - 1024n * 1024n;
+    expect(failing.rpoBytes).toBeGreaterThanOrEqual(2 * 1024 * 1024);
+    expect(failing.rpoBytes).toBeLessThanOrEqual(Number(lsn - begin));
+    expectAge(failing.rpoSeconds, committed, failing.at);
+    // As if the outage were ten minutes old.
+    const ready = join(cluster.dataDir, 'pg_wal/archive_status', `${first}.ready`);
+    const since = Date.parse(failing.at) - 600_000;
+    await utimes(ready, since / 1000, since / 1000);
+    const later = await status(archived, ...connection);
+    expectAge(later.oldestReadySeconds, since, later.at);
+    expectAge(later.rpoSeconds, committed, later.at);
 
     await cluster.runOk(['mv', `${archived.repository}-away`, archived.repository]);
     const lagging = await status(archived, ...connection);
@@ -110,18 +145,91 @@ describe('status', () => {
     expect(Date.parse(window?.to ?? '')).toBeGreaterThanOrEqual(Date.parse(window?.from ?? ''));
   });
 
+  test('knows the age of a commit after a long silence, however the server is named', async () => {
+    await using archived = await archivedCluster();
+    const { cluster } = archived;
+    await cluster.start();
+    const stored = await archiveEverything(cluster);
+    await silence(cluster, 3600);
+    await cluster.query('create table t as select 1 as i');
+    const committed = Date.now();
+    for (const named of [
+      ['-D', cluster.dataDir],
+      ['-d', cluster.connectionString],
+      ['-D', cluster.dataDir, '-d', cluster.connectionString],
+    ]) {
+      const found = await status(archived, ...named);
+      expect(found, named.join(' ')).toMatchObject({ exit: 0, readyFiles: 0, rpoFrom: 'repositories' });
+      expect(found.lastStored?.name).toBe(stored);
+      expectAge(found.rpoSeconds, committed, found.at);
+      // It has stored what there was, and has nothing to do.
+      expect(found.worker).toMatchObject({ running: true, push: { inFlight: 0, lastError: null } });
+    }
+  });
+
+  test('is in metrics_file after a backup and a check, with what a drill has shown', async () => {
+    await using archived = await archivedCluster();
+    const { cluster, repository } = archived;
+    await cluster.start();
+    await archiveEverything(cluster);
+    const metrics = join(cluster.place.path, 'walhold.prom');
+    const config = await writeConfig(
+      cluster,
+      { repo: `file://${repository}`, jobs: 2, metrics_file: metrics },
+      'm.conf',
+    );
+    const figures = async (): Promise<Record<string, number | undefined>> => {
+      const families = [...readExposition(await readFile(metrics, 'utf8')).values()];
+      return Object.fromEntries(families.map(({ name, samples }) => [name, samples[0]?.value]));
+    };
+    const begun = Date.now();
+    await backUp(cluster, config);
+    const backedUp = await figures();
+    expect(backedUp).toMatchObject({
+      walhold_backups: 1,
+      walhold_store_up: 1,
+      walhold_gaps: 0,
+      walhold_ready_files: 0,
+    });
+    const ended = backedUp['walhold_last_backup_timestamp_seconds'];
+    expect(ended).toBeGreaterThanOrEqual(begun / 1000);
+    expect(ended).toBeLessThanOrEqual(Date.now() / 1000);
+    expect(backedUp['walhold_last_backup_size_bytes']).toBeGreaterThan(20_000_000);
+    expect(backedUp).not.toHaveProperty('walhold_last_check_ok');
+
+    const connection = ['-D', cluster.dataDir, '-d', cluster.connectionString];
+    const checked = await walhold(cluster, config, ['check', ...connection]);
+    expect(await figures()).toMatchObject({ walhold_last_check_ok: checked.status === 0 ? 1 : 0, walhold_backups: 1 });
+
+    const drilled = await drill({ ...archived, config });
+    const after = await figures();
+    expect(after).toMatchObject({
+      walhold_last_drill_ok: 1,
+      walhold_last_drill_rto_seconds: drilled.json.rtoSeconds,
+      walhold_last_drill_rpo_seconds: drilled.json.rpoSeconds,
+      walhold_backups: 1,
+    });
+    expect(after['walhold_last_proven_timestamp_seconds']).toBe(after['walhold_last_drill_timestamp_seconds']);
+
+    const plan = await walhold(cluster, config, ['restore', '--plan', '--json']);
+    const { estimate } = JSON.parse(plan.stdout) as PlanJson;
+    // Of the same backup, and no more WAL than there was, or a little: what the drill itself took.
+    expect(estimate?.restoreSeconds).toBeCloseTo(drilled.json.restoreSeconds ?? -1, 0);
+    expect(estimate?.basis.drill).toMatch(/^drill\/\d{8}T\d{6}Z\.json$/);
+  });
+
   test('works without a server, and speaks to Prometheus', async () => {
     await using archived = await archivedCluster();
     const { cluster, config } = archived;
     await cluster.start();
     await archiveEverything(cluster);
+    await cluster.query('create table t as select 1 as i');
     const far = await walhold(cluster, config, ['status', '--json'], { cwd: '/' });
     expect(JSON.parse(far.stdout)).toMatchObject({ rpoBytes: null, rpoSeconds: null, readyFiles: null, gaps: [] });
     const text = await walhold(cluster, config, ['status', '-D', cluster.dataDir, '--prometheus']);
-    expect(text.stdout).toMatch(/^# TYPE walhold_rpo_bytes gauge\nwalhold_rpo_bytes \d+$/m);
-    for (const line of text.stdout.trimEnd().split('\n')) {
-      expect(line).toMatch(/^(# (HELP|TYPE) walhold_\w+ .+|walhold_\w+ [0-9.]+)$/);
-    }
+    expect(readExposition(text.stdout).get('walhold_rpo_bytes')?.samples).toEqual([
+      { labels: { archive: `file://${archived.repository}` }, value: 1024 * 1024 },
+    ]);
     const people = await walhold(cluster, config, ['status', '-D', cluster.dataDir]);
     expect(people.stdout).toContain('not yet safe:');
     expect(people.status).toBe(0);
