@@ -155,6 +155,8 @@ async function putDrills(repository: Repository, wrong: boolean): Promise<void> 
       target: ok ? 'the end of the WAL' : HOSTILE,
       targetReached: ok,
       rtoSeconds: ok ? 1500 + week * 14 + ((week * 37) % 11) * 25 : undefined,
+      bytes: ok ? 300_000_000_000 : undefined,
+      walBytes: ok ? 9_000_000_000 : undefined,
       restoreSeconds: ok ? 1200 : undefined,
       replaySeconds: ok ? 300 : undefined,
       lastCommitAt: ok ? new Date(at.getTime() - 41_000).toISOString() : undefined,

@@ -13,7 +13,7 @@ import type { ExpireJson } from '../../src/commands/expire/expire-output.ts';
 import { readList, type ListJson } from '../../src/commands/list.ts';
 import { readPlan } from '../../src/commands/restore/read-plan.ts';
 import type { RestoreOptions } from '../../src/commands/restore/restore-options.ts';
-import { overviewOf, statusOf } from '../../src/commands/status.ts';
+import { gatherStatus } from '../../src/commands/status-gather.ts';
 import type { VerifyJson } from '../../src/commands/verify.ts';
 import type { PlanJson } from '../../src/commands/restore/plan-report.ts';
 import type { StatusJson } from '../../src/commands/status-json.ts';
@@ -90,7 +90,7 @@ const list = async (repositories: Repository[], context: CommandContext): Promis
   (await readList(context, repositories)).result;
 
 const status = async (repositories: Repository[], context: CommandContext): Promise<StatusJson> =>
-  await statusOf(context, repositories, await overviewOf(context, repositories, undefined), undefined);
+  (await gatherStatus(context, repositories, { lag: undefined, serverFailed: false })).status;
 
 const plan = async (repositories: Repository[], { log, clock, random }: CommandContext): Promise<unknown> => {
   const options = { target: { kind: 'end' }, backup: 'any', exclusive: false, timeline: { kind: 'newest' } } as unknown;

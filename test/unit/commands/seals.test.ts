@@ -5,10 +5,11 @@ import { readList } from '../../../src/commands/list.ts';
 import { planJson, walBytes } from '../../../src/commands/restore/plan-report.ts';
 import { readPlan } from '../../../src/commands/restore/read-plan.ts';
 import type { RestoreOptions } from '../../../src/commands/restore/restore-options.ts';
-import { overviewOf, statusOf } from '../../../src/commands/status.ts';
+import { gatherStatus } from '../../../src/commands/status-gather.ts';
 import { formatLsn, lsn } from '../../../src/postgres/lsn.ts';
 import { timelineId } from '../../../src/postgres/timeline.ts';
 import { microsFromMs } from '../../../src/postgres/timestamp.ts';
+import type { Overview } from '../../../src/repository/overview.ts';
 import type { RecoveryTarget } from '../../../src/repository/recovery-target.ts';
 import { readWalInventory } from '../../../src/repository/read-wal-inventory.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
@@ -45,15 +46,14 @@ async function shown(
   const asOf = seals ? undefined : { at: NOW, text: 'now' };
   const context = { signal, log, clock, random, asOf, config: { jobs: 4 } } as unknown as CommandContext;
   const { result } = await readList(context, repositories);
-  const overview = await overviewOf(context, repositories, undefined);
-  const status = await statusOf(context, repositories, overview, undefined);
+  const { status, overview } = await gatherStatus(context, repositories, { lag: undefined, serverFailed: false });
   const plans = [];
   for (const target of targets) {
     const options = { target, backup: 'any', exclusive: false, timeline: { kind: 'newest' } } as unknown;
     const use = seals ? { clock, random } : undefined;
     const found = await readPlan(repositories, options as RestoreOptions, { signal, jobs: 4, log, seals: use });
     const bytes = found.plan.reachable ? walBytes(found.plan, found.inventory) : 0;
-    plans.push({ ...planJson(found.plan, found.inventory), walBytes: bytes });
+    plans.push({ ...planJson(found.plan, found.inventory, null), walBytes: bytes });
   }
   return { text: JSON.stringify({ result, status, plans }, undefined, 1), said, sealed: sealedIn(overview) };
 }
@@ -87,7 +87,7 @@ async function problemsOf({ repository }: SealedWorld): Promise<string[]> {
 }
 
 /** Segments that nothing but a seal speaks of. */
-function sealedIn(overview: Awaited<ReturnType<typeof overviewOf>>): number {
+function sealedIn(overview: Overview | undefined): number {
   const timelines = [...(overview?.inventory?.timelines.values() ?? [])];
   return timelines.reduce((sum, { segments }) => sum + countSealed(segments.spans()), 0);
 }
