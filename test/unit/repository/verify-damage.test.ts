@@ -263,6 +263,22 @@ const TABLE: Damage[] = [
     expected: [`bad-record ${S5}`],
   },
   {
+    what: 'zeros from a page on in a segment of the newest timeline',
+    damage: rewrite(
+      segmentKey(3, 12),
+      edit((plain) => plain.fill(0, 60 * 8192)),
+    ),
+    expected: [`bad-record ${segmentKey(3, 12)}`],
+  },
+  {
+    what: 'zeros from a page on in the last segment of all, as a crash leaves them',
+    damage: rewrite(
+      segmentKey(3, 13),
+      edit((plain) => plain.fill(0, 8192)),
+    ),
+    expected: [],
+  },
+  {
     what: 'the tail of an older segment in a well-described one',
     damage: (objects) => {
       const older = withContent(S5, at(objects, segmentKey(1, 2)), (plain) => plain);
@@ -352,6 +368,14 @@ const TABLE: Damage[] = [
   {
     what: 'a history without its first line',
     damage: rewrite(historyKey(3), cutLines(1)),
+    expected: [`misfit ${historyKey(3)}`],
+    quick: [`misfit ${historyKey(3)}`],
+  },
+  {
+    what: 'a history that has an older timeline left elsewhere',
+    damage: rewrite(historyKey(3), (plain) =>
+      Buffer.from(plain.toString().replace(/(0\/8[0-9A-F]*)[0-9A-F]\t/, '$1F\t')),
+    ),
     expected: [`misfit ${historyKey(3)}`],
     quick: [`misfit ${historyKey(3)}`],
   },
