@@ -58,10 +58,14 @@ export async function createDurably(
   return 'created';
 }
 
-/** Replaces `path` as a whole, durably. Never for anything inside a repository. */
+/** Replaces `path` as a whole, durably, with this mode whatever the umask is. Never for anything inside a repository. */
 export async function replaceDurably(path: string, bytes: Uint8Array | string, mode: number): Promise<void> {
   const temporary = temporaryName(dirname(path));
-  await writeAndSync(temporary, (handle) => handle.writeFile(bytes), mode);
+  const fill = async (handle: FileHandle): Promise<void> => {
+    await handle.chmod(mode);
+    await handle.writeFile(bytes);
+  };
+  await writeAndSync(temporary, fill, mode);
   try {
     await rename(temporary, path);
   } catch (error) {

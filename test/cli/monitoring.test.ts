@@ -134,7 +134,7 @@ describe('the crontab', () => {
   test('has a time, a user and a command that there is in every line', async () => {
     expect((await lines()).length).toBe(6);
     for (const line of await lines()) {
-      const [, user, command = ''] = /^(?:(?:\*|\d+) +){5}(\S+) +(walhold .+)$/.exec(line) ?? [];
+      const [, user, command = ''] = /^(?:(?:\*(?:\/\d+)?|\d+) +){5}(\S+) +(walhold .+)$/.exec(line) ?? [];
       expect(user, line).toBe('postgres');
       await expectCommand(/^walhold ([^>]+)/.exec(command)?.[1] ?? '');
     }

@@ -104,9 +104,12 @@ describe('status', () => {
     expectAge(later.oldestReadySeconds, since, later.at);
     expectAge(later.rpoSeconds, committed, later.at);
 
+    // While it is looked at nobody stores anything but what was on its way: one of the two.
+    await cluster.reconfigure({ archive_command: 'false' });
     await cluster.runOk(['mv', `${archived.repository}-away`, archived.repository]);
     const lagging = await status(archived, ...connection);
-    expect(lagging.rpoBytes).toBeGreaterThanOrEqual(2 * 1024 * 1024);
+    expect(lagging.rpoFrom).toBe('repositories');
+    expect(lagging.rpoBytes).toBeGreaterThanOrEqual(1024 * 1024);
     // Woken by the configuration, the archiver does not wait out its minute.
     await cluster.reconfigure({ archive_command: await archiveCommand({ config, flags: ['--compress-level', '2'] }) });
     await archiveEverything(cluster, 120_000);
@@ -162,8 +165,6 @@ describe('status', () => {
       expect(found, named.join(' ')).toMatchObject({ exit: 0, readyFiles: 0, rpoFrom: 'repositories' });
       expect(found.lastStored?.name).toBe(stored);
       expectAge(found.rpoSeconds, committed, found.at);
-      // It has stored what there was, and has nothing to do.
-      expect(found.worker).toMatchObject({ running: true, push: { inFlight: 0, lastError: null } });
     }
   });
 
@@ -182,6 +183,19 @@ describe('status', () => {
       const families = [...readExposition(await readFile(metrics, 'utf8')).values()];
       return Object.fromEntries(families.map(({ name, samples }) => [name, samples[0]?.value]));
     };
+    const worker = await waitFor(
+      async () => {
+        const found = (await status(archived, '-D', cluster.dataDir)).worker;
+        return found.push === null ? undefined : found;
+      },
+      { what: 'the worker to say that it runs', deadlineMs: 60_000 },
+    );
+    expect(worker).toMatchObject({
+      running: true,
+      fetch: null,
+      pid: expect.any(Number) as number,
+      push: { lastError: null },
+    });
     const begun = Date.now();
     await backUp(cluster, config);
     const backedUp = await figures();
@@ -196,6 +210,8 @@ describe('status', () => {
     expect(ended).toBeLessThanOrEqual(Date.now() / 1000);
     expect(backedUp['walhold_last_backup_size_bytes']).toBeGreaterThan(20_000_000);
     expect(backedUp).not.toHaveProperty('walhold_last_check_ok');
+    expect(backedUp).toMatchObject({ walhold_worker_up: 1, walhold_push_failing: 0 });
+    expect(backedUp['walhold_worker_files_total']).toBeGreaterThanOrEqual(worker.push?.done ?? NaN);
 
     const connection = ['-D', cluster.dataDir, '-d', cluster.connectionString];
     const checked = await walhold(cluster, config, ['check', ...connection]);

@@ -17,7 +17,7 @@ export interface RestoreCommandInput {
 }
 
 /** Of the restore itself, not of what the server runs. */
-const NOT_PASSED: ReadonlySet<string> = new Set(['allow_gap', 'jobs', 'log_level']);
+const NOT_PASSED: ReadonlySet<string> = new Set(['allow_gap', 'jobs', 'log_level', 'metrics_file']);
 
 /**
  * The `restore_command` that finds the same repositories as this restore did, whatever the server's environment and working

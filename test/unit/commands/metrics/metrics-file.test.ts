@@ -35,7 +35,8 @@ async function values(): Promise<Record<string, number | undefined>> {
 
 describe('metrics_file', () => {
   it('is made by status, readable for everybody, with nothing left beside it', async () => {
-    const result = await walhold('status', '--prometheus');
+    const umask = process.umask(0o077);
+    const result = await walhold('status', '--prometheus').finally(() => process.umask(umask));
     expect(result).toMatchObject({ status: 0, stderr: '' });
     expect(await readFile(path, 'utf8')).toBe(result.stdout);
     expect((await stat(path)).mode & 0o777).toBe(0o644);
