@@ -1,24 +1,20 @@
 /** What a report is made of, by the means of `list` and `status`, and a few dozen small reads. */
 import { mapParallel } from '../../base/parallel.ts';
 import { WalholdError, reasonOf } from '../../base/errors.ts';
-import { formatLsn } from '../../postgres/lsn.ts';
-import { forkPoint, type TimelineHistory } from '../../postgres/timeline-history.ts';
-import { segmentName, segnoOfLsn } from '../../postgres/wal-name.ts';
 import { readDrills } from '../../repository/drill-records.ts';
 import type { DrillRecord } from '../../repository/drill-record.ts';
 import { backupLocks, nextLockExpiry, readKnownLocks } from '../../repository/lock/known-locks.ts';
-import type { Gap } from '../../repository/coverage.ts';
 import type { Overview } from '../../repository/overview.ts';
 import type { Repository, RepositoryFailure } from '../../repository/repository.ts';
 import { storedSegmentTimes } from '../../repository/segment-times.ts';
-import { previousStored } from '../../repository/segment-runs.ts';
 import { describeTrace, tracesOf } from '../../repository/traces.ts';
-import { historyOf, timelinesOf, walOf, type WalInventory } from '../../repository/wal-inventory.ts';
+import { timelinesOf, type WalInventory } from '../../repository/wal-inventory.ts';
 import type { CommandContext } from '../command-context.ts';
 import { gapsLeft, windowsJson } from '../list.ts';
 import { warnOfUnread } from '../repository-failures.ts';
 import { backupFacts } from './backup-facts.ts';
-import type { DrillFact, GapFact, Lane, MonthFact, ReportFacts, RepositoryFact, WalTimes } from './report-facts.ts';
+import { gapFacts, laneOf, lastStored } from './lane-facts.ts';
+import type { DrillFact, Lane, MonthFact, ReportFacts, RepositoryFact, WalTimes } from './report-facts.ts';
 import { timeScale } from './time-scale.ts';
 import { pausesOf, storedTimes, type StoredTimes } from './wal-times.ts';
 
@@ -58,12 +54,11 @@ export async function gatherFacts(
     windows: windows.map(({ timeline, from, to, ...lsns }) => {
       return { ...lsns, timeline: timeline as Lane['timeline'], from: Date.parse(from), to: Date.parse(to) };
     }),
-    gaps: gapFacts(overview, gaps.slice(-MOST_GAPS)),
+    gaps: inventory === undefined ? [] : gapFacts(inventory, gaps.slice(-MOST_GAPS)),
     gapCount: gaps.length,
     lanes: inventory === undefined ? [] : timelinesOf(inventory).map((one) => laneOf(one, inventory, times)),
     damagedHistories: (inventory?.damagedHistories ?? []).map(({ timeline }) => timeline),
     strange: inventory?.strange ?? [],
-    traces: repositories.flatMap(tracesOf).map((trace) => `${trace.object}: ${describeTrace(trace)}`),
     lastStored: inventory === undefined ? undefined : lastStored(inventory),
     wal: {
       months: monthFacts(times, backups),
@@ -72,6 +67,8 @@ export async function gatherFacts(
     },
     drills: await drillFacts(overview, context, at),
     locks: { any: known.length > 0, nextEnd: (await nextLockExpiry(overview, known, context))?.getTime() },
+    // Last: all that was read by then has met them.
+    traces: repositories.flatMap(tracesOf).map((trace) => `${trace.object}: ${describeTrace(trace)}`),
   };
 }
 
@@ -99,55 +96,6 @@ function repositoryFact(repository: Repository, failures: readonly RepositoryFai
 function failureText(error: unknown): string {
   if (!(error instanceof WalholdError)) return reasonOf(error);
   return error.detail === undefined ? error.message : `${error.message}: ${error.detail}`;
-}
-
-function gapFacts({ inventory }: Overview, gaps: readonly Gap[]): GapFact[] {
-  if (inventory === undefined) return [];
-  const { segmentBytes } = inventory;
-  return gaps.map(({ timeline, first, last }) => {
-    const { segments } = walOf(inventory, timeline);
-    const before = previousStored(segments.runs, first) ?? -1n;
-    return {
-      timeline,
-      first: segmentName(timeline, first, segmentBytes),
-      last: segmentName(timeline, last, segmentBytes),
-      count: last - first + 1n,
-      at: (segments.get(before) ?? segments.get(last + 1n))?.storedAt?.getTime(),
-    };
-  });
-}
-
-function laneOf(timeline: Lane['timeline'], inventory: WalInventory, times: StoredTimes): Lane {
-  const lane = times.lanes.get(timeline);
-  return {
-    timeline,
-    fork: forkOf(historyOf(inventory, timeline), inventory),
-    segments: walOf(inventory, timeline).segments.size,
-    bytes: lane?.bytes ?? 0,
-    spans: lane?.spans ?? [],
-  };
-}
-
-/** The moment is that of the storing of the last segment before it. */
-function forkOf(history: TimelineHistory, inventory: WalInventory): Lane['fork'] {
-  const at = forkPoint(history);
-  const parent = history.entries.at(-1)?.timeline;
-  if (at === undefined || parent === undefined) return undefined;
-  const { segments } = walOf(inventory, parent);
-  const segno = previousStored(segments.runs, segnoOfLsn(at, inventory.segmentBytes));
-  const storedAt = segno === undefined ? undefined : segments.get(segno)?.storedAt?.getTime();
-  return { parent, lsn: formatLsn(at), at: storedAt };
-}
-
-function lastStored(inventory: WalInventory): ReportFacts['lastStored'] {
-  let last: ReportFacts['lastStored'];
-  for (const [timeline, { segments }] of inventory.timelines) {
-    const segno = segments.runs.at(-1)?.last;
-    const at = segno === undefined ? undefined : segments.get(segno)?.storedAt?.getTime();
-    if (segno === undefined || at === undefined || (last !== undefined && at <= last.at)) continue;
-    last = { name: segmentName(timeline, segno, inventory.segmentBytes), at };
-  }
-  return last;
 }
 
 function monthFacts({ bytesByMonth }: StoredTimes, backups: ReportFacts['backups']): MonthFact[] {

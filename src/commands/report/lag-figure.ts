@@ -2,10 +2,12 @@
 import { AXIS_PX, dataTable, figure, timeAxis, valueLine } from './figure.ts';
 import { html, type Markup } from './markup.ts';
 import type { ReportFacts } from './report-facts.ts';
-import { DAY_MS, HOUR_MS, percentAt, timeScale } from './time-scale.ts';
+import { DAY_MS, HOUR_MS, percentAt, timeScale, type TimeScale } from './time-scale.ts';
 import { durationText, timeMark, timeText } from './time-text.ts';
 
 const PLOT_PX = 150;
+/** Above the highest. */
+const ROOM_PX = 14;
 const HEIGHT: number = PLOT_PX + AXIS_PX;
 /** The scale is logarithmic, from a second. */
 const LEAST_MS = 1000;
@@ -30,23 +32,8 @@ export function lagFigure({ wal, at }: Pick<ReportFacts, 'wal' | 'at'>): Markup 
   const most = Math.max(10 * 60_000, longest.pauseMs, ...delays.map(({ delayMs }) => delayMs)) * 1.3;
   const y = (ms: number): number => {
     const share = Math.log(Math.max(ms, LEAST_MS) / LEAST_MS) / Math.log(most / LEAST_MS);
-    return Math.round((PLOT_PX - share * (PLOT_PX - 14)) * 10) / 10;
+    return two(PLOT_PX - share * (PLOT_PX - ROOM_PX));
   };
-  const bars = pauses.map(({ from, to, pauseMs }) => {
-    const x = percentAt(scale, from);
-    const width = Math.max(0.2, two((percentAt(scale, to) - x) * 0.85));
-    const name = `${timeText(from)}: ${durationText(pauseMs)}`;
-    const top = y(pauseMs);
-    const cap = html`<line class="cap" x1="${x}%" x2="${two(x + width)}%" y1="${top}" y2="${top}" />`;
-    const bar = html`<rect class="p-pause" x="${x}%" width="${width}%" y="${top}" height="${two(PLOT_PX - top)}" />`;
-    return html`<g><title>${name}</title>${bar}${cap}</g>`;
-  });
-  const dots = delays.map(({ at: when, delayMs }) => {
-    const name = `${timeText(when)}: ${durationText(delayMs)}`;
-    return html`<circle class="p-delay" cx="${percentAt(scale, when)}%" cy="${y(delayMs)}" r="3.5"
-      ><title>${name}</title></circle
-    >`;
-  });
   const lines = LINES.filter(([ms]) => ms <= most).map(([ms, label]) => valueLine(y(ms), label));
   return figure({
     id: 'lag',
@@ -54,16 +41,34 @@ export function lagFigure({ wal, at }: Pick<ReportFacts, 'wal' | 'at'>): Markup 
     description: describe(longest, delays),
     height: HEIGHT,
     values: true,
-    drawing: [...bars, ...timeAxis(scale, HEIGHT), ...lines, ...dots],
+    drawing: [...bars(pauses, scale, y), ...timeAxis(scale, HEIGHT), ...lines, ...dots(delays, scale, y)],
     legend: [
       ['pause', 'longest time without a stored segment'],
-      ['delay', 'from the last commit in a segment to its storing'],
+      ...(delays.length === 0 ? [] : ([['delay', 'from the last commit in a segment to its storing']] as const)),
     ],
     explanation:
       'A bar is the longest time that passed with nothing stored: at most so much could be lost then, and less where the server rested. ' +
       'A dot is one segment: how long its newest transaction waited until it was safe, by the clocks of server and store. ' +
       'A few dozen segments are looked at. The scale is logarithmic.',
     table: lagTable(pauses),
+  });
+}
+
+function bars(pauses: ReportFacts['wal']['pauses'], scale: TimeScale, y: (ms: number) => number): Markup[] {
+  return pauses.map(({ from, to, pauseMs }) => {
+    const x = percentAt(scale, from);
+    const width = Math.max(0.2, two((percentAt(scale, to) - x) * 0.85));
+    const top = y(pauseMs);
+    const cap = html`<line class="cap" x1="${x}%" x2="${two(x + width)}%" y1="${top}" y2="${top}" />`;
+    const bar = html`<rect class="p-pause" x="${x}%" width="${width}%" y="${top}" height="${two(PLOT_PX - top)}" />`;
+    return html`<g><title>${timeText(from)}: ${durationText(pauseMs)}</title>${bar}${cap}</g>`;
+  });
+}
+
+function dots(delays: ReportFacts['wal']['delays'], scale: TimeScale, y: (ms: number) => number): Markup[] {
+  return delays.map(({ at, delayMs }) => {
+    const name = html`<title>${timeText(at)}: ${durationText(delayMs)}</title>`;
+    return html`<circle class="p-delay" cx="${percentAt(scale, at)}%" cy="${y(delayMs)}" r="3.5">${name}</circle>`;
   });
 }
 

@@ -33,7 +33,7 @@ export function lockSection(facts: ReportFacts): Markup {
       : html`<p>
           The first lock of what is needed ${locks.nextEnd > at ? 'ends' : 'ended'} at
           <strong>${timeMark(locks.nextEnd)}</strong> (${durationText(locks.nextEnd - at)}
-          ${locks.nextEnd > at ? 'from then' : 'before'}).
+          ${locks.nextEnd > at ? 'after the report' : 'before it'}).
         </p>`;
   return html`${next}
     <ul>

@@ -55,11 +55,13 @@ function column({ month, walBytes, backupBytes }: MonthFact, { x, width, most, n
   const middle = yOf(walBytes / most);
   const top = yOf((walBytes + backupBytes) / most);
   const name = `${month}: ${formatBytes(walBytes)} of WAL, ${formatBytes(backupBytes)} of backups`;
+  // In the middle of the last it would not fit on a phone.
+  const isLast = x + width > 99.9;
   const label = html`<text
     class="tick${odd ? ' odd' : ''}"
-    x="${two(x + width / 2)}%"
+    x="${isLast ? 100 : two(x + width / 2)}%"
     y="${PLOT_PX + 16}"
-    text-anchor="middle"
+    text-anchor="${isLast ? 'end' : 'middle'}"
     >${month}</text
   >`;
   return html`<g

@@ -53,7 +53,7 @@ dd.value{color:var(--text);font-size:1.15rem;font-weight:600}
 .card{padding:1.25rem;margin:1rem 0}
 figure{margin:.5rem 0}
 figcaption{margin-top:.5rem;max-width:65ch}
-svg{display:block;overflow:visible;margin:.5rem 0;font-size:12px}
+svg{display:block;overflow:visible;margin:.5rem 0;font-size:.75rem}
 svg.values{padding-left:3.75rem}
 svg text{fill:var(--soft);font-variant-numeric:tabular-nums}
 svg .name{fill:var(--text);font-weight:600}

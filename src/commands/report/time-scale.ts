@@ -10,14 +10,18 @@ export interface Tick {
   readonly label: string;
 }
 
-export const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+export const HOUR_MS: number = 60 * MINUTE_MS;
 export const DAY_MS: number = 24 * HOUR_MS;
 const MONTH_MS = 30 * DAY_MS;
 
 /** So that an empty span can be drawn. */
-const LEAST_SPAN_MS = HOUR_MS;
+const LEAST_SPAN_MS: number = 10 * MINUTE_MS;
 const MOST_TICKS = 7;
-const STEPS_MS: readonly number[] = [1, 2, 4, 6, 12, 24, 48, 168, 336].map((hours) => hours * HOUR_MS);
+const STEPS_MS: readonly number[] = [
+  ...[2, 5, 10, 20, 30].map((minutes) => minutes * MINUTE_MS),
+  ...[1, 2, 4, 6, 12, 24, 48, 168, 336].map((hours) => hours * HOUR_MS),
+];
 const MONTH_STEPS: readonly number[] = [1, 2, 3, 6, 12, 24, 60, 120];
 
 export function timeScale(from: number, to: number): TimeScale {

@@ -17,7 +17,8 @@ describe('a scale of time', () => {
   });
 
   const spans: [name: string, ms: number, first: string][] = [
-    ['an hour', HOUR_MS, '11-22 17:00'],
+    ['nothing', 0, '11-22 17:36'],
+    ['an hour', HOUR_MS, '11-22 16:50'],
     ['a day', DAY_MS, '11-21 20:00'],
     ['a week', 7 * DAY_MS, '2026-11-16'],
     ['three months', 90 * DAY_MS, '2026-08-27'],
