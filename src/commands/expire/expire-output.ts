@@ -64,7 +64,8 @@ export class ExpireOutput {
   end(dryRun: boolean, repositories: readonly ExpiredJson[]): void {
     if (this.#json) {
       this.#add(this.#begun ? '\n  ],' : '{\n  "removed": [],');
-      this.#add(`\n  "skipped": [${this.#skipped.map((one) => `\n    ${JSON.stringify(one)}`).join(',')}`);
+      this.#add('\n  "skipped": [');
+      for (const [at, one] of this.#skipped.entries()) this.#add(`${at === 0 ? '' : ','}\n    ${JSON.stringify(one)}`);
       this.#add(this.#skipped.length === 0 ? '],' : '\n  ],');
       this.#add(`\n  "dryRun": ${dryRun},\n  "repositories": ${JSON.stringify(repositories)}\n}\n`);
     } else for (const one of repositories) this.#add(describe(one, dryRun));
