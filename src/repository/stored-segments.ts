@@ -1,3 +1,4 @@
+import { NumberColumn } from './number-column.ts';
 import type { SegmentRun, SegmentRuns } from './segment-runs.ts';
 
 /** What is known of one stored segment without asking for it. */
@@ -28,12 +29,12 @@ export interface StoredSpan extends StoredSegment {
  * plain numbers (segment numbers stay below 2^44); those of a sealed log are one entry.
  */
 export class StoredSegments {
-  readonly #segnos: number[] = [];
+  readonly #segnos = new NumberColumn();
   /** NaN: not known. */
-  readonly #storedAtMs: number[] = [];
-  readonly #bytes: number[] = [];
+  readonly #storedAtMs = new NumberColumn();
+  readonly #bytes = new NumberColumn();
   /** A bit for each repository number. */
-  readonly #holders: number[] = [];
+  readonly #holders = new NumberColumn();
   /** By index, of entries that stand for more than one segment. */
   readonly #counts = new Map<number, number>();
   readonly #runs: { first: bigint; last: bigint }[] = [];
@@ -70,15 +71,15 @@ export class StoredSegments {
   /** All listed segments' compressed bytes between these two (both included). Those that only a seal names are not counted. */
   bytesBetween(first: bigint, last: bigint): number {
     let sum = 0;
-    for (let at = this.#indexBehind(first - 1n); (this.#segnos[at] ?? Infinity) <= Number(last); at += 1) {
-      sum += this.#bytes[at] ?? 0;
+    for (let at = this.#indexBehind(first - 1n); (this.#segnos.at(at) ?? Infinity) <= Number(last); at += 1) {
+      sum += this.#bytes.at(at) ?? 0;
     }
     return sum;
   }
 
   get(segno: bigint): StoredSegment | undefined {
     const at = this.#indexBehind(segno) - 1;
-    const first = this.#segnos[at];
+    const first = this.#segnos.at(at);
     if (first === undefined || Number(segno) >= first + this.#countAt(at)) return undefined;
     const { storedAt, repositories } = this.#at(at);
     return { segno, storedAt: Number(segno) === first ? storedAt : undefined, repositories };
@@ -87,14 +88,14 @@ export class StoredSegments {
   /** Runs that this repository alone holds. */
   runsIn(repository: number): SegmentRuns {
     const runs: { first: bigint; last: bigint }[] = [];
-    this.#segnos.forEach((segno, at) => {
-      if (((this.#holders[at] ?? 0) & (1 << repository)) === 0) return;
-      const first = BigInt(segno);
+    for (let at = 0; at < this.#segnos.length; at += 1) {
+      if (((this.#holders.at(at) ?? 0) & (1 << repository)) === 0) continue;
+      const first = BigInt(this.#segnos.at(at) ?? 0);
       const last = first + BigInt(this.#countAt(at) - 1);
       const open = runs.at(-1);
       if (open !== undefined && open.last + 1n === first) open.last = last;
       else runs.push({ first, last });
-    });
+    }
     return runs satisfies readonly SegmentRun[];
   }
 
@@ -117,13 +118,13 @@ export class StoredSegments {
   }
 
   #at(at: number): StoredSpan {
-    const holders = this.#holders[at] ?? 0;
-    const storedAtMs = this.#storedAtMs[at] ?? Number.NaN;
+    const holders = this.#holders.at(at) ?? 0;
+    const storedAtMs = this.#storedAtMs.at(at) ?? Number.NaN;
     return {
-      segno: BigInt(this.#segnos[at] ?? 0),
+      segno: BigInt(this.#segnos.at(at) ?? 0),
       count: this.#countAt(at),
       storedAt: Number.isNaN(storedAtMs) ? undefined : new Date(storedAtMs),
-      storedBytes: this.#bytes[at] ?? 0,
+      storedBytes: this.#bytes.at(at) ?? 0,
       repositories: Array.from({ length: 31 }, (_, number) => number).filter(
         (number) => (holders & (1 << number)) !== 0,
       ),
@@ -137,7 +138,7 @@ export class StoredSegments {
     let high = this.#segnos.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#segnos[middle] ?? 0) <= wanted) low = middle + 1;
+      if ((this.#segnos.at(middle) ?? 0) <= wanted) low = middle + 1;
       else high = middle;
     }
     return low;
