@@ -1,7 +1,17 @@
 import { readFile, writeFile } from 'node:fs/promises';
 
 /** The benchmarks in the order of their sections. */
-export const SECTIONS = ['commands', 'drain', 'steady', 'recovery', 'call', 'latency', 'memory', 'locks'] as const;
+export const SECTIONS = [
+  'commands',
+  'drain',
+  'steady',
+  'recovery',
+  'call',
+  'latency',
+  'memory',
+  'locks',
+  'seals',
+] as const;
 
 export type SectionName = (typeof SECTIONS)[number];
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sampleMemory } from '../../scripts/bench/memory.ts';
@@ -77,6 +77,7 @@ describe(`a year with ${SIZE.segments} segments`, () => {
   it(
     'is extended, where nothing is to be done, in time and memory; the second time by the record of the first',
     async () => {
+      const seals = join(place.path, 'repository/seal');
       for (const run of [1, 2]) {
         const { repositories, ...result } = await lock<LockExtendJson>('extend');
         const [one] = repositories;
@@ -85,6 +86,8 @@ describe(`a year with ${SIZE.segments} segments`, () => {
         const byRecord = one?.enough.byRecord.objects ?? 0;
         if (run === 1) expect(byRecord).toBe(0);
         else expect(byRecord).toBeGreaterThan(SIZE.segments * 0.9);
+        // Of many logs one that names none yet came first; the second run has nothing new to say.
+        expect(await readdir(seals)).toHaveLength(LONG ? 2 : 1);
         expect(result.seconds).toBeLessThan(MOST_SECONDS);
         expect(result.peakBytes).toBeLessThan(MOST_BYTES);
       }

@@ -2,28 +2,21 @@ import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { asOnS3, type Requests } from '../../scripts/bench/as-on-s3.ts';
 import { sampleMemory } from '../../scripts/bench/memory.ts';
 import { ROOT } from '../../scripts/build.ts';
 import { asAccount } from '../../scripts/server-user.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { textLog } from '../../src/base/log.ts';
-import type { CommandContext } from '../../src/commands/command-context.ts';
 import type { ExpireJson } from '../../src/commands/expire/expire-output.ts';
-import { readList, type ListJson } from '../../src/commands/list.ts';
-import { readPlan } from '../../src/commands/restore/read-plan.ts';
-import type { RestoreOptions } from '../../src/commands/restore/restore-options.ts';
-import { gatherStatus } from '../../src/commands/status-gather.ts';
+import type { ListJson } from '../../src/commands/list.ts';
 import type { VerifyJson } from '../../src/commands/verify.ts';
 import type { PlanJson } from '../../src/commands/restore/plan-report.ts';
 import type { StatusJson } from '../../src/commands/status-json.ts';
-import type { Repository } from '../../src/repository/repository.ts';
 import { sealWal } from '../../src/repository/seal-wal.ts';
-import { fileStore } from '../../src/store/file.ts';
 import { LONG } from '../support/effort.ts';
 import { SYSTEM_ID } from '../support/file-repository.ts';
 import { Place } from '../support/place.ts';
 import { plainEnvironment, runOk } from '../support/run.ts';
+import { counted, list, plan, status } from '../support/year-requests.ts';
 
 /** A year with two million segments, or a fortieth of it. */
 const SIZE = LONG ? { segments: 2_000_000, backups: 1000 } : { segments: 50_000, backups: 25 };
@@ -68,51 +61,20 @@ async function walhold<T>(words: readonly string[]): Promise<T & Measured> {
   return { ...(JSON.parse(Buffer.concat(chunks).toString()) as T), seconds, peakBytes: memory.stop(), status };
 }
 
-/** What the work would cost on S3. */
-async function counted(
-  work: (repositories: Repository[], context: CommandContext) => Promise<unknown>,
-  past = false,
-): Promise<{ requests: Requests; shown: unknown }> {
-  const requests: Requests = { lists: 0, looks: 0, reads: 0 };
-  const store = asOnS3(fileStore({ root }), requests);
-  const settings = { scheme: 's3', bucket: 'bucket', prefix: 'main' } as const;
-  const retention = { windowMs: undefined, fullBackups: 2 };
-  const repository = { number: 1, url: store.url, settings, lock: undefined, retention, strangers: [], store };
-  const log = textLog('test', 'warning', (line) => expect(line).toBe(''));
-  const asOf = past ? { at: new Date(), text: 'now' } : undefined;
-  const random = Math.random;
-  const context = { signal, log, clock: systemClock, random, asOf, config: { jobs: 2 } } as unknown as CommandContext;
-  const shown = await work([repository], context);
-  return { requests, shown };
-}
-
-const list = async (repositories: Repository[], context: CommandContext): Promise<ListJson> =>
-  (await readList(context, repositories)).result;
-
-const status = async (repositories: Repository[], context: CommandContext): Promise<StatusJson> =>
-  (await gatherStatus(context, repositories, { lag: undefined, serverFailed: false })).status;
-
-const plan = async (repositories: Repository[], { log, clock, random }: CommandContext): Promise<unknown> => {
-  const options = { target: { kind: 'end' }, backup: 'any', exclusive: false, timeline: { kind: 'newest' } } as unknown;
-  const seals = { clock, random };
-  return (await readPlan(repositories, options as RestoreOptions, { signal, jobs: 2, log, seals })).plan;
-};
-
 describe(`a year with ${SIZE.segments} segments and ${SIZE.backups} backups`, () => {
   it(
     'is listed in whole where nothing seals it, and then sealed',
     async () => {
-      const before = await counted(list);
+      const before = await counted(root, list);
       expect(before.requests.lists).toBeGreaterThan(SIZE.segments / 1000);
-      const { requests } = await counted(async ([repository]) => {
-        if (repository === undefined) throw new Error('there is none');
+      const { requests } = await counted(root, async (repository) => {
         const cluster = { systemId: SYSTEM_ID, segmentBytes: 16 * 1024 * 1024 };
         const options = { signal, ...cluster, clock: systemClock, jobs: 2, by: 'a test' };
         // The last log is not whole.
         expect((await sealWal(repository, options)).logs).toBe(Math.floor(SIZE.segments / 256));
       });
       expect(requests.lists).toBeLessThan((SIZE.segments / 1000) * 1.5);
-      const after = await counted(list);
+      const after = await counted(root, list);
       expect(after.shown).toEqual(before.shown);
     },
     20 * MINUTES,
@@ -125,7 +87,7 @@ describe(`a year with ${SIZE.segments} segments and ${SIZE.backups} backups`, ()
   ])(
     '%s asks for little of what is sealed',
     async (name, work) => {
-      const { requests } = await counted(work);
+      const { requests } = await counted(root, work);
       // Directories, both ends of the row, eight lots, and what every command looks for; a plan lists its own way once more.
       const most = Math.ceil(LOGS / 1000) + 15;
       expect(requests.lists).toBeLessThanOrEqual(name === 'restore --plan' ? 2 * most : most);

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SECTIONS, type SectionName } from '../results-file.ts';
 
-export type ArchiveSection = Exclude<SectionName, 'commands' | 'locks'>;
+export type ArchiveSection = Exclude<SectionName, 'commands' | 'locks' | 'seals'>;
 
 export interface ArchiveOptions {
   /** In the order in which they run. */
@@ -31,7 +31,9 @@ export interface ArchiveOptions {
   note: string;
 }
 
-const SECTION_NAMES: readonly ArchiveSection[] = SECTIONS.filter((name) => name !== 'commands' && name !== 'locks');
+const SECTION_NAMES: readonly ArchiveSection[] = SECTIONS.filter(
+  (name) => name !== 'commands' && name !== 'locks' && name !== 'seals',
+);
 
 /** @throws for words that are no sections or options, and values that are none. */
 export function archiveOptions(words: readonly string[]): ArchiveOptions {
