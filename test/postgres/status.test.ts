@@ -96,6 +96,13 @@ describe('status', () => {
     expect(failing.rpoBytes).toBeGreaterThanOrEqual(2 * 1024 * 1024);
     expect(failing.rpoBytes).toBeLessThanOrEqual(Number(lsn - begin));
     expectAge(failing.rpoSeconds, committed, failing.at);
+    const byServer = await status(archived, '-d', cluster.connectionString);
+    expect(byServer).toMatchObject({
+      rpoFrom: 'archiver',
+      readyFiles: 2,
+      exit: 1,
+      rpoBytes: expect.any(Number) as number,
+    });
     // As if the outage were ten minutes old.
     const ready = join(cluster.dataDir, 'pg_wal/archive_status', `${first}.ready`);
     const since = Date.parse(failing.at) - 600_000;
