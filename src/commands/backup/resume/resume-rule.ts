@@ -1,4 +1,5 @@
 import type { AttemptNote } from '../../../repository/attempt-note.ts';
+import { startOfBackupId } from '../../../repository/layout.ts';
 import type { InterruptedBackup } from '../../../repository/interrupted-backup.ts';
 import { GRACE_MS } from '../../../repository/retention/expiry-plan.ts';
 
@@ -24,6 +25,8 @@ export interface ServerNow {
 /** `expire` gives an upload up after `GRACE_MS`. Until then what is stored must be read, and something new be stored. */
 const OLDEST_MS: number = GRACE_MS - 3 * 86_400_000;
 const DAY_MS = 86_400_000;
+/** By so much clocks may differ. */
+const CLOCKS_MS = 5 * 60_000;
 
 /**
  * Why this interrupted backup cannot be gone on with as if it had been one long backup of this server, ready to follow a colon;
@@ -35,6 +38,8 @@ export function whyNotResumed(found: InterruptedBackup, server: ServerNow): stri
   if (id.endsWith('-incr')) return 'it is an incremental one';
   if (fault !== undefined) return fault;
   if (first?.attempt !== 1 || parts.size === 0) return 'it had hardly begun';
+  // Whatever clock did that: it would stand before backups that are to come.
+  if (startOfBackupId(id) > server.now + CLOCKS_MS) return 'its name is of the future';
   if (manifest.length > 0) return 'its manifest is stored already, and its end with it';
   const idleMs = server.now - lastStoredAt.getTime();
   if (idleMs > OLDEST_MS) return `nothing was stored of it for ${Math.floor(idleMs / DAY_MS)} days`;

@@ -73,6 +73,7 @@ describe('an interrupted backup', () => {
     ['without notes', { notes: [] }, {}, 'it had hardly begun'],
     ['without the first note', { notes: [note({ attempt: 2 })] }, {}, 'it had hardly begun'],
     ['without parts', { parts: new Map() }, {}, 'it had hardly begun'],
+    ['of the future', { id: '20991122T174500Z-full' as BackupId }, {}, 'its name is of the future'],
     ['with a manifest', { manifest: [repository] }, {}, 'its manifest is stored already'],
     ['as old as expiry takes it', {}, { now: NOW + 4.1 * DAY_MS }, 'nothing was stored of it for 4 days'],
     ['without full pages', {}, { fullPageWrites: false }, 'full_page_writes is off'],
