@@ -1,15 +1,12 @@
 /** `walhold backup`: a base backup by PostgreSQL's low-level API, into every repository. */
 import { accountNames } from '../base/account-names.ts';
-import { WalholdError } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
 import { formatBackupRecord } from '../repository/backup-record-format.ts';
-import { historyName } from '../postgres/wal-name.ts';
 import { CHANGE_SOURCE_SETTING } from '../repository/incremental-parent.ts';
 import { commitKey, type BackupId } from '../repository/layout.ts';
 import { closeRepositories, openRepositories } from '../repository/repository.ts';
-import { segmentsBetween } from '../repository/required-wal.ts';
 import { FrameWriter } from '../stream/zstd.ts';
-import { waitForSegments } from './backup/archive-watch.ts';
+import { awaitWal, type WalOptions } from './backup/await-wal.ts';
 import { hostOf, type BackupRun } from './backup/backup-run.ts';
 import { orFull, type BackupType } from './backup/backup-type.ts';
 import { openBackupSource, type SourceOptions } from './backup/backup-source.ts';
@@ -21,14 +18,10 @@ import { storeLastPart } from './backup/last-part.ts';
 import { keepUntil, withLongerLocks, type Keep } from './backup/keep.ts';
 import { openBackupSpool, prepareRepositories } from './backup/prepare-repositories.ts';
 import { serverRecord } from './backup/record-of.ts';
-import { requireLockedWal } from './backup/require-locked-wal.ts';
 import { SharedCounters } from './backup/shared-counters.ts';
 import { firstAttempt, nextAttempt, type Attempt } from './backup/resume/attempt.ts';
 import { findResumable } from './backup/resume/find-resumable.ts';
-import { requireProtectedStart } from './backup/resume/replayable-wal.ts';
-import { storeHistory } from './backup/store-history.ts';
 import { storeManifest } from './backup/store-manifest.ts';
-import { switchOnPrimary } from './backup/switch-on-primary.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
 import { sealStoredWal } from './seal-stored-wal.ts';
@@ -36,12 +29,8 @@ import { ProgressNotes } from './progress/note-progress.ts';
 import { Progress } from './progress/progress.ts';
 import { viewsOf, type ProgressOutput } from './progress/views.ts';
 
-export interface BackupOptions extends SourceOptions, Omit<LiveOptions, 'tries'> {
+export interface BackupOptions extends SourceOptions, WalOptions, Omit<LiveOptions, 'tries'> {
   type: BackupType;
-  /** `--primary`, of a standby; `undefined`: its `primary_conninfo`. */
-  primary: string | undefined;
-  /** How long the last WAL may take to arrive. */
-  walTimeoutMs: number;
   /** `--resume`: goes on with an interrupted backup, where there is one that can be. */
   resume: boolean;
   progress: ProgressOutput | undefined;
@@ -135,39 +124,6 @@ interface TakenBackup {
   attempt: Attempt;
   live: LiveCopy;
   options: BackupOptions;
-}
-
-/**
- * Waits until every repository holds the WAL that the backup needs, locked where it must be. Nothing that ends the backup is stored
- * yet: if this fails, a later attempt has only to copy what is new.
- */
-async function awaitWal(
-  run: BackupRun,
-  { attempt, live, options }: TakenBackup,
-): Promise<{ first: string; last: string }> {
-  const { context, source, repositories, signal } = run;
-  const { timeline, stopped } = live;
-  if (source.facts.inRecovery) await switchOnPrimary(run, options.primary);
-  const { segmentBytes } = source.control;
-  const segments = segmentsBetween(timeline, attempt.started.startLsn, stopped.stopLsn, segmentBytes);
-  context.log.info(`waiting for WAL up to ${segments.at(-1) ?? ''}`);
-  const dataDirectory = source.facts.inRecovery ? undefined : source.dataDirectory;
-  run.progress.phase('waiting for WAL');
-  await waitForSegments(segments, options.walTimeoutMs, { ...context, ...run, dataDirectory });
-  if (attempt.resumed !== undefined) {
-    const { first } = attempt.resumed.from;
-    if (timeline !== first.timeline) {
-      throw new WalholdError('server', `the server has moved from timeline ${first.timeline} to ${timeline}`, {
-        hint: 'Take a new backup, without --resume.',
-      });
-    }
-    const wal = { ...options, first, startLsn: live.started.startLsn };
-    if (attempt.resumed.restUnproven) await requireProtectedStart(run, wal);
-  }
-  await storeHistory(run, timeline);
-  const { jobs } = context.config;
-  await requireLockedWal(repositories, [...segments, historyName(timeline)], { signal, jobs });
-  return { first: segments[0] ?? '', last: segments.at(-1) ?? '' };
 }
 
 type Later = 'walRequired' | 'manifest' | 'config' | 'storedBytes';
