@@ -145,7 +145,8 @@ describe('--resume', () => {
     await using archived = await archivedCluster({ walhold: SETTINGS });
     const { cluster, config } = archived;
     await cluster.start();
-    await using slow = await SlowBackup.start(archived);
+    // Longer than a killed one's session is waited for.
+    await using slow = await SlowBackup.start(archived, ['--max-rate', '1M']);
     const status = async (): Promise<{ backupInProgress: { id: string; phase: string } | null }> => {
       const { stdout } = await walhold(cluster, config, ['status', '-D', cluster.dataDir, '--json']);
       return JSON.parse(stdout) as Awaited<ReturnType<typeof status>>;

@@ -52,19 +52,30 @@ export function sayWhyNot({ context }: BackupRun, id: BackupId, why: string): un
   return undefined;
 }
 
+/** A server takes a moment to see that a client was killed. */
+const LOOKS = 10;
+const BETWEEN_LOOKS_MS = 500;
+
 /** Two attempts at one time would double each other's work, and the older one cannot end well. */
-async function requireEnded({ source }: BackupRun, { id, notes }: InterruptedBackup): Promise<void> {
+async function requireEnded({ source, context, signal }: BackupRun, { id, notes }: InterruptedBackup): Promise<void> {
   const last = notes.at(-1);
-  if (last === undefined || !(await isSessionAlive(source.session, last.session))) return;
-  throw new WalholdError('refused', `backup ${id} is not interrupted`, {
+  if (last === undefined) return;
+  for (let look = 1; await isSessionAlive(source.session, last.session); look++) {
+    if (look === LOOKS) throw stillRuns(id, last);
+    await context.clock.sleep(BETWEEN_LOOKS_MS, signal);
+  }
+}
+
+function stillRuns(id: BackupId, last: AttemptNote): WalholdError {
+  return new WalholdError('refused', `backup ${id} is not interrupted`, {
     detail: `${last.by} takes it since ${last.at}: the server's process ${last.session.pid} is its session`,
     hint: `If its program is gone, end the session: select pg_terminate_backend(${last.session.pid}).`,
   });
 }
 
 async function judge(run: BackupRun, found: InterruptedBackup, type: BackupType): Promise<Resumable | Refusal> {
-  if (type === 'incremental') return { why: 'it is a full one, and an incremental one is asked for' };
-  const why = whyNotResumed(found, serverNow(run));
+  const unwanted = type === 'incremental' ? 'it is a full one, and an incremental one is asked for' : undefined;
+  const why = whyNotResumed(found, serverNow(run)) ?? unwanted;
   const [first] = found.notes;
   if (why !== undefined || first === undefined) return { why: why ?? 'it had hardly begun' };
   const { log } = run.context;
