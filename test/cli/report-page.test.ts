@@ -38,22 +38,21 @@ if (missing !== undefined) process.stderr.write(`no report is looked at: ${missi
 describe.skipIf(missing !== undefined)('a report in a browser', () => {
   let browser: Browser;
   let folder: string;
+  const stack = new AsyncDisposableStack();
   const pages = new Map<Year, string>();
   const places = new Map<string, string>();
 
   beforeAll(async () => {
+    browser = stack.use(await Browser.start());
     folder = await mkdtemp(join(tmpdir(), 'walhold-pages-'));
+    stack.defer(async () => await rm(folder, { recursive: true }));
     for (const [name, options] of Object.entries(YEARS) as [Year, YearOptions][]) {
       const { repositories, overview, context } = await reportYear(options);
       pages.set(name, reportPage(await gatherFacts(repositories, overview, context)));
       await place(name, pages.get(name) ?? '');
     }
-    browser = await Browser.start();
   });
-  afterAll(async () => {
-    await browser[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true });
-  });
+  afterAll(async () => await stack.disposeAsync());
 
   async function place(name: string, page: string): Promise<void> {
     places.set(name, join(folder, `${name}.html`));

@@ -70,14 +70,24 @@ export class Browser implements AsyncDisposable {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
     });
     const browser = new Browser(started, profile);
-    const { targetInfos } = (await browser.#call('Target.getTargets')) as {
+    try {
+      await browser.#attach();
+      return browser;
+    } catch (error) {
+      await browser[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** To the page that it begins with. */
+  async #attach(): Promise<void> {
+    const { targetInfos } = (await this.#call('Target.getTargets')) as {
       targetInfos: { targetId: string; type: string }[];
     };
     const targetId = targetInfos.find(({ type }) => type === 'page')?.targetId;
-    const attached = await browser.#call('Target.attachToTarget', { targetId, flatten: true });
-    browser.#session = attached['sessionId'] as string;
-    for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await browser.#call(`${domain}.enable`);
-    return browser;
+    const attached = await this.#call('Target.attachToTarget', { targetId, flatten: true });
+    this.#session = attached['sessionId'] as string;
+    for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await this.#call(`${domain}.enable`);
   }
 
   /** Looks at the page on this screen from now on. */

@@ -72,7 +72,7 @@ export function timeAxis(scale: TimeScale, height: number): Markup[] {
   const bottom = height - AXIS_PX;
   return ticksOf(scale).map(({ at, label }, index) => {
     const x = percentAt(scale, at);
-    const anchor = x < 6 ? 'start' : x > 94 ? 'end' : 'middle';
+    const anchor = x < 10 ? 'start' : x > 90 ? 'end' : 'middle';
     const odd = index % 2 === 1 ? ' odd' : '';
     const name = html`<text class="tick${odd}" x="${x}%" y="${bottom + 16}" text-anchor="${anchor}">${label}</text>`;
     return html`<line class="grid" x1="${x}%" x2="${x}%" y1="0" y2="${bottom}" />${name}`;
