@@ -105,7 +105,7 @@ export class StoredSegments {
    */
   each(visit: (segno: number, storedAtMs: number, storedBytes: number) => void): void {
     for (let at = 0; at < this.#segnos.length; at += 1)
-      visit(this.#segnos[at] ?? 0, this.#storedAtMs[at] ?? 0, this.#bytes[at] ?? 0);
+      visit(this.#segnos.at(at) ?? 0, this.#storedAtMs.at(at) ?? 0, this.#bytes.at(at) ?? 0);
   }
 
   /** Rising. A listed segment is a span of one. */

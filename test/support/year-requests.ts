@@ -6,7 +6,7 @@ import { readList, type ListJson } from '../../src/commands/list.ts';
 import { readPlan } from '../../src/commands/restore/read-plan.ts';
 import type { RestoreOptions } from '../../src/commands/restore/restore-options.ts';
 import type { StatusJson } from '../../src/commands/status-json.ts';
-import { overviewOf, statusOf } from '../../src/commands/status.ts';
+import { gatherStatus } from '../../src/commands/status-gather.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { fileStore } from '../../src/store/file.ts';
 
@@ -33,7 +33,7 @@ export const list: Work<ListJson> = async (repository, context) => (await readLi
 
 /** `walhold status`. */
 export const status: Work<StatusJson> = async (repository, context) =>
-  await statusOf(context, [repository], await overviewOf(context, [repository], undefined), undefined);
+  (await gatherStatus(context, [repository], { lag: undefined, serverFailed: false })).status;
 
 /** `walhold restore --plan`. */
 export const plan: Work<unknown> = async (repository, { log, clock, random }) => {

@@ -96,6 +96,7 @@ describe('what status --json says', () => {
       'worker',
       'lastErrors',
       'outages',
+      'backupInProgress',
       'repositories',
       'tampering',
     ]);

@@ -140,8 +140,7 @@ function slowAnswer(slow: SlowRecovery, wish: Wish): Answer {
     (target.kind === 'time' && n > target.minute) || (target.kind === 'lsn' && stop > target.lsn);
   const leadsTo = (backup: MadeBackup): number =>
     wish.timeline === 'newest' ? slow.newest(backup) : wish.timeline === 'current' ? backup.timeline : wish.timeline;
-  let before: number | undefined;
-  let failed = false;
+  const before: number[] = [];
   const isWanted = ({ id }: MadeBackup): boolean =>
     wish.backup === 'any' || (wish.backup === 'latest' ? id === newestFirst[0]?.id : id === wish.backup);
   for (const backup of newestFirst.filter((one) => isWanted(one) && !isLate(one))) {
@@ -149,11 +148,10 @@ function slowAnswer(slow: SlowRecovery, wish: Wish): Answer {
     const reach = slow.reach(backup, timeline);
     const reached = reach === undefined ? undefined : slowReach(slow, backup, timeline, wish);
     if (reached !== undefined) return { backup: backup.id, timeline, ...reached };
-    if (!failed && reach !== undefined) before = lastMinute(slow, backup, timeline);
-    failed = true;
+    if (reach !== undefined) before.push(lastMinute(slow, backup, timeline));
   }
   const after = newestFirst.findLast((one) => isLate(one) && slow.reach(one, leadsTo(one)) !== undefined);
-  return { before, after: after?.minute };
+  return { before: before.length === 0 ? undefined : Math.max(...before), after: after?.minute };
 }
 
 /** The stored segments of a way, in order. */

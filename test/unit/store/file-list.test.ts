@@ -21,7 +21,11 @@ vi.mock(import('node:fs'), async (original) => {
     calls.looked.push(path);
     real.lstat(path, options, done);
   }) as unknown as typeof real.lstat;
-  return { ...real, lstat };
+  const opendir = ((path: string, options: object, done: () => void) => {
+    calls.read.push(path);
+    real.opendir(path, options, done as never);
+  }) as unknown as typeof real.opendir;
+  return { ...real, lstat, opendir };
 });
 
 let root = '';
