@@ -37,6 +37,7 @@ export class StoredSegments {
   readonly #holders = new NumberColumn();
   /** By index, of entries that stand for more than one segment. */
   readonly #counts = new Map<number, number>();
+  readonly #numbers = new Map<number, readonly number[]>();
   readonly #runs: { first: bigint; last: bigint }[] = [];
   #size = 0;
 
@@ -125,10 +126,19 @@ export class StoredSegments {
       count: this.#countAt(at),
       storedAt: Number.isNaN(storedAtMs) ? undefined : new Date(storedAtMs),
       storedBytes: this.#bytes.at(at) ?? 0,
-      repositories: Array.from({ length: 31 }, (_, number) => number).filter(
-        (number) => (holders & (1 << number)) !== 0,
-      ),
+      repositories: this.#numbersIn(holders),
     };
+  }
+
+  /** There are few different ones. */
+  #numbersIn(holders: number): readonly number[] {
+    const known = this.#numbers.get(holders);
+    if (known !== undefined) return known;
+    const numbers = Array.from({ length: 31 }, (_, number) => number).filter(
+      (number) => (holders & (1 << number)) !== 0,
+    );
+    this.#numbers.set(holders, numbers);
+    return numbers;
   }
 
   /** The index of the first entry that begins above `segno`. */

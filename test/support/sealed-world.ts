@@ -14,7 +14,7 @@ import { putBackup } from './stored-backup.ts';
 export const GIB: number = 1024 ** 3;
 export const PER_LOG = 4;
 
-export const clock = { now: (): number => NOW.getTime(), sleep: (): Promise<void> => Promise.resolve() };
+export const clock = { now: (): number => NOW.getTime(), sleep: (): Promise<void> => new Promise(() => undefined) };
 const { signal } = new AbortController();
 
 /** A repository whose segments have 1 GiB, with what a test says. Segment n was stored n minutes after the year began. */
