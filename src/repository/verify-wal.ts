@@ -108,7 +108,7 @@ class WalJudge {
   }
 }
 
-/** Whether WAL is stored that goes on behind this segment: on its timeline, or on one that left it there or later. */
+/** Whether WAL goes on behind this segment: on its timeline, or on one that left it in a later segment. */
 function isFollowed(timeline: TimelineId, segno: bigint, inventory: WalInventory): boolean {
   const highest = highestStored(walOf(inventory, timeline));
   if (highest !== undefined && highest > segno) return true;
