@@ -132,7 +132,7 @@ function describe(
   { context, source }: BackupRun,
   { attempt, live, options, increment }: TakenBackup & { increment: Increment | undefined },
 ): Omit<Parameters<typeof formatBackupRecord>[0], Later> {
-  const { stopped, timeline, tablespaces, badPages } = live;
+  const { stopped, timeline, tablespaces, databases, badPages } = live;
   const { id, copied, started, resumed } = attempt;
   return {
     id,
@@ -146,6 +146,7 @@ function describe(
     stopLsn: stopped.stopLsn,
     timeline,
     server: serverRecord(source),
+    databases,
     tablespaces,
     badPages: badPages.list,
     badPageCount: badPages.count,

@@ -17,7 +17,7 @@ import { summaryOf } from './drills-json.ts';
 import { rememberDrill } from './metrics/keep-metrics.ts';
 import { notReachable } from './restore.ts';
 import { readFirstEntry, readWholeRecord, type BackupSource } from './restore/backup-source.ts';
-import type { RestoreHost } from './restore/fill-target.ts';
+import type { RestoreHost } from './restore/open-backup.ts';
 import { bytesOf, planLines, walBytes, type RestorableBackup } from './restore/plan-report.ts';
 import { readPlan, type ReadPlan } from './restore/read-plan.ts';
 import { sealUse } from './seal-use.ts';

@@ -52,6 +52,13 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
           say({ kind: 'restored', steps });
         });
         break;
+      case 'blank':
+        work = work.then(() => {
+          stop.signal.throwIfAborted();
+          files.makeBlank(message.files, message.mode);
+          say({ kind: 'blanked' });
+        });
+        break;
       case 'sync':
         work = work.then(async () => {
           await files.sync();

@@ -7,8 +7,11 @@ import { describeTarget } from '../repository/recovery-target.ts';
 import type { NoPlan, RestorePlan } from '../repository/restore-plan.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { warnOfUnread } from './repository-failures.ts';
+import { chooseDatabases } from './restore/chosen-databases.ts';
+import { deltaCounts, deltaLines, doneJson, type DeltaCounts } from './restore/delta-counts.ts';
 import { estimateLine, estimateOf, type EstimateJson } from './restore/estimate.ts';
-import { fillTarget, type RestoreHost } from './restore/fill-target.ts';
+import { fillTarget } from './restore/fill-target.ts';
+import { openBackup, type RestoreHost } from './restore/open-backup.ts';
 import { bytesOf, nearestText, planJson, planLines, walBytes, type RestorableBackup } from './restore/plan-report.ts';
 import { readPlan, type ReadPlan } from './restore/read-plan.ts';
 import type { RestoreOptions } from './restore/restore-options.ts';
@@ -26,11 +29,19 @@ export async function restore(
     const found = await readPlan(repositories, options, { signal, jobs: config.jobs, log, seals: sealUse(context) });
     const { plan } = found;
     const estimate = options.dryRun && plan.reachable ? await readEstimate(context, plan, found) : null;
-    if (options.json) context.print(`${JSON.stringify(planJson(plan, found.inventory, estimate), undefined, 2)}\n`);
-    if (!plan.reachable) throw notReachable(plan, options);
+    const print = (more: object): void => {
+      const json = { ...planJson(plan, found.inventory, estimate), ...more };
+      if (options.json) context.print(`${JSON.stringify(json, undefined, 2)}\n`);
+    };
+    if (!plan.reachable) {
+      print({});
+      throw notReachable(plan, options);
+    }
+    chooseDatabases(plan.backup.summary, options.onlyDatabases);
     sayPlan(context, options, plan, found);
     if (options.dryRun && !options.json) context.print(`${estimateLine(estimate)}\n`);
-    if (!options.dryRun) await fillTarget(context, options, host, plan, found);
+    if (options.dryRun) print(await compareOnly(context, options, host, plan, found));
+    else print(doneJson(await fillTarget(context, options, host, plan, found)));
     return 'done';
   });
 }
@@ -43,6 +54,21 @@ async function readEstimate(
   const drills = await readKnownDrills(repositories, { signal, systemId, now: clock.now() });
   warnOfUnread(log, drills.failures);
   return estimateOf(drills, { bytes: bytesOf(plan.backup, 'sizeBytes'), walBytes: walBytes(plan, inventory) });
+}
+
+/** What `--delta` would do; empty without it, and where there is nothing to be kept. */
+async function compareOnly(
+  context: CommandContext,
+  options: RestoreOptions,
+  host: RestoreHost,
+  plan: RestorePlan<RestorableBackup>,
+  found: ReadPlan,
+): Promise<{ delta?: DeltaCounts }> {
+  if (!options.delta) return {};
+  const { opened, survey } = await openBackup(context, options, host, plan, found);
+  const counts = deltaCounts(opened, survey);
+  if (!options.json) context.print(`${deltaLines(counts, 'would be').join('\n')}\n`);
+  return counts === undefined ? {} : { delta: counts };
 }
 
 function sayPlan(

@@ -19,11 +19,12 @@ export function formatBackupRecord(record: BackupRecord): Buffer {
 }
 
 function fieldsOf(record: BackupRecord): Record<string, unknown> {
-  const { parts: _, parent, config, server, startLsn, stopLsn, keepUntil, ...plain } = record;
+  const { parts: _, parent, config, server, startLsn, stopLsn, keepUntil, databases, ...plain } = record;
   return {
     format: 1,
     ...plain,
     ...(keepUntil === undefined ? {} : { keepUntil }),
+    ...(databases === undefined ? {} : { databases }),
     parent: parent ?? null,
     startLsn: formatLsn(startLsn),
     stopLsn: formatLsn(stopLsn),

@@ -5,7 +5,7 @@ import { parseIso } from '../postgres/timestamp.ts';
 import { isSegmentSize, parseWalName } from '../postgres/wal-name.ts';
 import { Fields, isText } from './backup-record-fields.ts';
 import { readParts, storedFields } from './backup-record-parts.ts';
-import { MOST_BAD_PAGES, type BackupRecord, type ConfigRecord, type ServerRecord } from './backup-record.ts';
+import { MOST_BAD_PAGES, type BackupRecord, type ConfigRecord, type DatabaseRecord, type ServerRecord } from './backup-record.ts';
 import { parseBackupId, type BackupId } from './layout.ts';
 import { openSealedJson } from './sealed-json.ts';
 
@@ -14,6 +14,9 @@ export const RECORD_MAX_BYTES: number = 256 * 1024 * 1024;
 
 const LONGEST_TEXT = 4096;
 const MOST_TABLESPACES = 100_000;
+const MOST_DATABASES = 1_000_000;
+/** NAMEDATALEN, with room for servers that were built with a larger one. */
+const LONGEST_NAME = 1024;
 const MOST_CONFIG_FILES = 10_000;
 const SHA256 = /^[0-9a-f]{64}$/;
 
@@ -48,6 +51,7 @@ export function parseBackupRecord(bytes: Uint8Array, id: BackupId, object: strin
       const one = new Fields(item, object, where);
       return { oid: one.matching('oid', /^[1-9][0-9]{0,9}$/), path: absolutePath(one, 'path') };
     }),
+    ...(fields.has('databases') ? { databases: readDatabases(fields, object) } : {}),
     walRequired: readWal(fields.inner('walRequired')),
     manifest: readManifest(fields.inner('manifest')),
     config: fields.isNull('config') ? undefined : readConfig(fields.inner('config')),
@@ -103,6 +107,17 @@ function readServer(fields: Fields): ServerRecord {
     maxPreparedXacts: u32('maxPreparedXacts'),
     maxLocksPerXact: u32('maxLocksPerXact'),
   };
+}
+
+function readDatabases(fields: Fields, object: string): DatabaseRecord[] {
+  const names = new Set<string>();
+  return fields.list('databases', MOST_DATABASES, (item, where) => {
+    const one = new Fields(item, object, where);
+    const name = one.text('name', LONGEST_NAME);
+    if (name === '' || names.has(name)) throw one.wrong('name');
+    names.add(name);
+    return { oid: one.number('oid', 1, 0xffff_ffff), name, template: one.flag('template') };
+  });
 }
 
 function readWal(fields: Fields): BackupRecord['walRequired'] {

@@ -28,6 +28,8 @@ export interface BackupRecord {
   stopLsn: Lsn;
   timeline: TimelineId;
   server: ServerRecord;
+  /** The cluster's databases when the backup ended, but for names that are not UTF-8. Absent: it was taken before they were written down. */
+  databases?: readonly DatabaseRecord[] | undefined;
   /** Where the server's tablespaces lay. `oid` is the directory's name in `pg_tblspc`. */
   tablespaces: readonly TablespaceRecord[];
   /** Names of the first and the last segment that recovery from this backup needs; proven stored when this was written. */
@@ -72,6 +74,13 @@ export interface ServerRecord {
   maxWalSenders: number;
   maxPreparedXacts: number;
   maxLocksPerXact: number;
+}
+
+export interface DatabaseRecord {
+  oid: number;
+  name: string;
+  /** Others can be made from it. */
+  template: boolean;
 }
 
 export interface TablespaceRecord {

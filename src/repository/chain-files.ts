@@ -6,9 +6,26 @@ import type { BackupRecord } from './backup-record.ts';
 
 /**
  * `whole`: it is a file of the newest backup. `blocks`: an incremental file, some of whose blocks may be needed. `base`: a whole file of
- * an older link, below incremental ones. `unused`: nothing of it is needed.
+ * an older link, below incremental ones. `unused`: nothing of it is needed. `blank`: a file of its size is wanted, and none of its bytes.
  */
-export type MemberUse = 'whole' | 'blocks' | 'base' | 'unused';
+export type MemberUse = 'whole' | 'blocks' | 'base' | 'unused' | 'blank';
+
+/** Whether its bytes must be read. */
+export function isRead(use: MemberUse): boolean {
+  return use !== 'unused' && use !== 'blank';
+}
+
+/** A member of a link, as its record and its manifest have it. */
+export interface LinkMember {
+  path: string | Uint8Array;
+  size: number;
+  /** 64 hex digits. */
+  sha256: string;
+  use: MemberUse;
+}
+
+/** What becomes of a member that its chain needs: as it is, or less. */
+export type Selection = (member: LinkMember) => MemberUse;
 
 /** What of one link is needed, by a member's path. */
 export type LinkUse = (path: string | Uint8Array) => MemberUse;

@@ -1,9 +1,11 @@
 /** How the bytes of a backup are handed out to threads: runs of frames, large enough to read in one go, small enough to share. */
 import { WalholdError } from '../base/errors.ts';
 import type { Manifest } from '../postgres/manifest-reader.ts';
+import { pathKey } from '../postgres/path-key.ts';
+import { TAR_END_BYTES } from '../stream/tar-header.ts';
 import type { PartMark } from './authentic-part.ts';
 import type { BackupRecord, FrameRecord, PartRecord } from './backup-record.ts';
-import type { LinkUse, MemberUse } from './chain-files.ts';
+import { isRead, type LinkUse, type MemberUse, type Selection } from './chain-files.ts';
 import type { JoinState } from './join-state.ts';
 import type { BackupId } from './layout.ts';
 
@@ -40,6 +42,8 @@ export interface PieceFile {
 export interface Needed {
   newest: boolean;
   use: LinkUse;
+  /** Asked of each member once; `undefined`: all that the chain needs is brought. */
+  select?: Selection | undefined;
 }
 
 /** A full backup by itself. */
@@ -96,7 +100,8 @@ function cutPart(part: PartRecord, wanted: number, cutting: Cutting): RestorePie
     open = { frames: [], storedBytes: 0 };
     gap = { frames: [], storedBytes: 0 };
   };
-  for (const frame of part.frames.map((one) => withUses(one, cutting))) {
+  for (const [index, one] of part.frames.entries()) {
+    const frame = withUses(one, index === part.frames.length - 1, cutting);
     const storedBytes = gap.storedBytes + frame.storedBytes;
     if (open.frames.length > 0 && open.storedBytes + storedBytes > wanted) close();
     if (!frame.needed) {
@@ -125,7 +130,7 @@ interface UsedFrame extends Omit<FrameRecord, 'files'> {
   needed: boolean;
 }
 
-function withUses(frame: FrameRecord, { digests, id, newest, use }: Cutting): UsedFrame {
+function withUses(frame: FrameRecord, last: boolean, { digests, id, newest, use, select }: Cutting): UsedFrame {
   const files = frame.files.map(({ path, size }) => {
     const key = pathKey(path);
     const known = digests.get(key);
@@ -133,10 +138,14 @@ function withUses(frame: FrameRecord, { digests, id, newest, use }: Cutting): Us
     if (known.size !== size)
       throw disagree(id, `${shown(key)} has ${size} bytes in a part, ${known.size} in the manifest`);
     digests.delete(key);
-    return { path, size, sha256: known.sha256, use: use(path) };
+    const member = { path, size, sha256: known.sha256, use: use(path) };
+    if (select !== undefined) member.use = select(member);
+    return member;
   });
-  // Of the newest every frame: those without files hold directories, and the ends of archives.
-  return { ...frame, files, needed: newest || files.some((file) => file.use !== 'unused') };
+  // Of the newest also those without files: they hold directories, and the ends of archives.
+  const isEnd = last && frame.plainBytes === TAR_END_BYTES && select !== undefined;
+  const needed = files.some((file) => isRead(file.use)) || (newest && files.length === 0 && !isEnd);
+  return { ...frame, files, needed };
 }
 
 function pieceOf(
@@ -156,11 +165,6 @@ function pieceOf(
     files: frames.flatMap(({ files }) => files),
     ends: frames.at(-1)?.offset === all.at(-1)?.offset,
   };
-}
-
-/** No path of text contains a zero byte. */
-function pathKey(path: string | Uint8Array): string {
-  return typeof path === 'string' ? path : `\0${Buffer.from(path).toString('hex')}`;
 }
 
 function shown(key: string): string {

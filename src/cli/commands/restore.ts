@@ -10,8 +10,11 @@ interface RestoreFlags extends CommonOptions, ProgressFlags, Omit<RestoreWords, 
 export function addRestoreCommand({ program, run, settings }: Companion): void {
   const command = program
     .command('restore')
-    .description('bring a backup back into an empty directory, ready to be recovered to a target');
-  withCommonOptions(command, 'reads').option('-D, --pgdata <DIR>', 'new or empty directory (default: PGDATA)');
+    .description('bring a backup back into a directory, ready to be recovered to a target');
+  withCommonOptions(command, 'reads').option(
+    '-D, --pgdata <DIR>',
+    'new or empty directory, or one for --delta (default: PGDATA)',
+  );
   withProgressOptions(withTargetOptions(command))
     .option('--target-action <ACTION>', 'pause, promote or shutdown at the target (default: pause)')
     .option('-T, --tablespace-mapping <OLD=NEW>', 'put the tablespace at OLD into NEW; may be repeated', collect)
@@ -21,9 +24,12 @@ export function addRestoreCommand({ program, run, settings }: Companion): void {
     .option('--config-dir <DIR>', 'where configuration from outside the data directory goes (default: a folder in it)')
     .option('--dry-run', 'only plan: fails if the target cannot be reached')
     .addOption(new Option('--plan', 'the same as --dry-run'))
-    .option('--json', 'print the plan as JSON')
-    .addOption(new Option('--delta', 'keep files that match').hideHelp())
-    .addOption(new Option('--only-db <NAME>', 'restore one database').hideHelp())
+    .option('--json', 'print the plan, and what was done, as JSON')
+    .option(
+      '--delta',
+      "into this cluster's stopped data directory: keep files that match, remove what is not in the backup",
+    )
+    .option('--only-db <NAME>', 'restore this database only, others as zeros to be dropped; may be repeated', collect)
     .action(async (flags: RestoreFlags) => {
       await run(flags, async (context) => {
         const { parseRestoreOptions } = await import('../../commands/restore/restore-options.ts');

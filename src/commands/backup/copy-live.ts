@@ -3,9 +3,11 @@ import { parseBackupLabel } from '../../postgres/backup-label.ts';
 import type { Lsn } from '../../postgres/lsn.ts';
 import { timelineId, type TimelineId } from '../../postgres/timeline.ts';
 import { segmentName, segnoOfLsn } from '../../postgres/wal-name.ts';
+import type { DatabaseRecord } from '../../repository/backup-record.ts';
 import type { BackupId } from '../../repository/layout.ts';
 import { unarchivedSegments } from '../../server/archive-status.ts';
 import { startBackup, stopBackup, type StartedBackup, type StoppedBackup } from '../../server/backup-mode.ts';
+import { readDatabases } from '../../server/databases.ts';
 import type { DataDirectory } from '../../server/walk-data.ts';
 import { watchArchiving } from './archive-watch.ts';
 import type { BadPages } from './bad-pages.ts';
@@ -28,6 +30,7 @@ export interface LiveCopy {
   timeline: TimelineId;
   control: Member;
   tablespaces: DataDirectory['tablespaces'];
+  databases: readonly DatabaseRecord[];
   badPages: BadPages;
 }
 
@@ -70,9 +73,10 @@ export async function copyLive(
     const { tablespaces, badPages } = await copyData(live, id, options);
     badPages.judge(options.allowBadPages, context.log);
     const control = await readControlMember(dataDirectory, context.clock, signal);
+    const databases = await readDatabases(session);
     const stopped = await stopBackup(session, facts.major);
     signal.throwIfAborted();
-    return { started, stopped, timeline: timelineOf(started, stopped), control, tablespaces, badPages };
+    return { started, stopped, timeline: timelineOf(started, stopped), control, tablespaces, databases, badPages };
   } finally {
     over.abort();
     await watch;

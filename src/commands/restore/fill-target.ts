@@ -3,7 +3,6 @@ import { reasonOf, WalholdError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { historyName } from '../../postgres/wal-name.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
-import type { StoredBackup } from '../../repository/backups.ts';
 import type { RestorePlan } from '../../repository/restore-plan.ts';
 import { nameOf } from '../../repository/restore-way.ts';
 import type { WalInventory } from '../../repository/wal-inventory.ts';
@@ -14,27 +13,24 @@ import { viewsOf } from '../progress/views.ts';
 import { installedExecutable } from '../installation.ts';
 import { chooseArchiveMode } from './archive-choice.ts';
 import { readConfigArchive, readFirstEntry, type BackupSource } from './backup-source.ts';
+import { deltaCounts, deltaLines, type DeltaCounts } from './delta-counts.ts';
 import { finishJoin } from './finish-join.ts';
-import type { JoinedFile } from './joined-files.ts';
-import { openChain, type OpenedChain } from './open-chain.ts';
+import { JoinedFiles, type JoinedFile } from './joined-files.ts';
+import { clearForDelta, settleKept } from './keep-files.ts';
+import { openBackup, sourceOf, type RestoreHost } from './open-backup.ts';
+import type { OpenedChain } from './open-chain.ts';
 import { completeTarget, openTarget } from './finish-target.ts';
 import { sayNext } from './next-steps.ts';
 import { CONFIG_FOLDER, layDownConfig } from './outside-config.ts';
 import { placePartial } from './place-partial.ts';
 import type { RestorableBackup } from './plan-report.ts';
-import { HELD_BACK, prepareTarget, type Target } from './prepare-target.ts';
+import { HELD_BACK, prepareDelta, prepareTarget, type Target } from './prepare-target.ts';
 import type { ReadPlan } from './read-plan.ts';
 import type { RecoveryConf } from './recovery-conf.ts';
 import { restoreCommandLine } from './restore-command-line.ts';
 import { RestoreCounters } from './restore-counters.ts';
 import { restoreAll } from './restore-pool.ts';
 import type { RestoreOptions } from './restore-options.ts';
-
-/** What only the process itself knows. */
-export interface RestoreHost {
-  uid: number;
-  isAlive: (pid: number) => boolean;
-}
 
 /** Carries out a plan. When it returns, a server can be started in the directory; if it throws, none can. */
 export async function fillTarget(
@@ -43,24 +39,23 @@ export async function fillTarget(
   host: RestoreHost,
   plan: RestorePlan<RestorableBackup>,
   found: ReadPlan,
-): Promise<void> {
+): Promise<Restored> {
   const { log, clock } = context;
-  const { dataDirectory } = options;
-  if (dataDirectory === undefined) throw new WalholdError('usage', 'no directory to restore into is given');
   const begun = clock.now();
   const source = sourceOf(context, plan.backup, found);
   const conf = confOf(context, options, plan, found);
-  const opened = await openChain({
-    chain: plan.backup.chain,
-    sourceOf: (link) => sourceOf(context, link, found),
-    jobs: context.config.jobs,
-  });
+  const { opened, delta, survey, dataDirectory } = await openBackup(context, options, host, plan, found);
   const { record, needs } = opened;
   const readFirst = (): ReturnType<typeof readFirstEntry> => readFirstEntry(source, record);
   const { mappings } = options;
-  const target = await prepareTarget({ record, needs, dataDirectory, mappings, readFirstEntry: readFirst, ...host });
+  const input = { record, needs, dataDirectory, mappings, readFirstEntry: readFirst, ...host };
+  const target = delta === undefined ? await prepareTarget(input) : await prepareDelta(input, delta, survey?.freed);
   try {
-    const joined = await writeFiles(context, options, { target, opened, plan, found });
+    if (delta !== undefined && survey !== undefined) await clearForDelta(context, delta, target, survey);
+    const work = { target, opened, plan, found, replaces: delta !== undefined };
+    const groupReads = opened.selection !== undefined && ((await readFirst()).mode & 0o040) !== 0;
+    const { joined, storedBytes } = await writeFiles(context, options, { ...work, groupReads });
+    await settleKept(context, target, { files: opened.selection?.kept ?? [], groupReads });
     const manifestBytes = await finishJoin(target, opened, joined);
     const configFiles = await placeConfig(context, options, { source, record, target });
     await completeTarget(target, record, manifestBytes, { ...conf, configFiles });
@@ -72,13 +67,24 @@ export async function fillTarget(
     log.info(
       `restored backup ${record.id} into ${dataDirectory}: ${formatBytes(record.sizeBytes)} in ${seconds.toFixed(1)} s (${rate})`,
     );
+    const counts = deltaCounts(opened, survey);
+    if (counts !== undefined) log.info(`${deltaLines(counts, 'were').join(', ')}; ${formatBytes(storedBytes)} were read`);
     sayNext(context, options, { record, target, conf, configFiles });
+    return { storedBytes, counts };
   } catch (error) {
     log.warning(`${dataDirectory} is incomplete, and no server can start on it`, {
-      hint: 'Remove its contents before you restore into it again.',
+      hint: 'Run the same again with --delta, which goes on from what lies there; or remove its contents first.',
     });
     throw error;
   }
+}
+
+/** What a restore came to. */
+export interface Restored {
+  /** Read from repositories, WAL not counted. */
+  storedBytes: number;
+  /** `undefined`: into an empty directory. */
+  counts: DeltaCounts | undefined;
 }
 
 interface Work {
@@ -92,13 +98,18 @@ interface Writing {
   opened: OpenedChain;
   plan: RestorePlan<RestorableBackup>;
   found: ReadPlan;
+  /** Files that lie in the target are replaced. */
+  replaces: boolean;
+  /** The cluster's group may read its files. */
+  groupReads: boolean;
 }
 
 async function writeFiles(
   context: CommandContext,
   options: RestoreOptions,
-  { target, opened, plan, found }: Writing,
-): Promise<ReadonlyMap<string, JoinedFile>> {
+  { target, opened, plan, found, replaces, groupReads }: Writing,
+): Promise<{ joined: ReadonlyMap<string, JoinedFile>; storedBytes: number }> {
+  const joined = new JoinedFiles();
   const { chain } = plan.backup;
   const { blockBytes, blocksPerFile } = opened.record.server;
   const { config, clock, log, signal, asOf } = context;
@@ -107,7 +118,7 @@ async function writeFiles(
   const numbers = new Set(chain.flatMap(({ repositories }) => repositories));
   await using progress = new Progress(viewsOf(options.progress), clock);
   progress.phase('restoring', { done: () => counters.plainBytes, total: opened.plainBytes });
-  return await restoreAll({
+  await restoreAll({
     input: {
       repositories: config.repositories.filter(({ number }) => numbers.has(number)),
       requestTimeoutMs: config.requestTimeoutMs,
@@ -119,11 +130,14 @@ async function writeFiles(
         owner: target.owner,
         blocks: { blockBytes, blocksPerFile },
         heldBack: HELD_BACK,
+        replaces,
       },
       counters: counters.memory,
     },
     threads: Math.max(1, Math.min(config.jobs, opened.mostPieces)),
-    links: opened.links(),
+    links: opened.links(joined),
+    joined,
+    blanks: { files: opened.selection?.blanks ?? [], mode: groupReads ? 0o640 : 0o600 },
     signal,
     warn: (message, error) => log.warning(message, { detail: reasonOf(error) }),
     onStranger(number, stranger) {
@@ -131,6 +145,7 @@ async function writeFiles(
     },
     onWritten: () => progress.phase('bringing files to disk'),
   });
+  return { joined: joined.complete, storedBytes: counters.storedBytes };
 }
 
 async function placePartialOf(
@@ -159,19 +174,6 @@ async function placeConfig(
   const { kept } = await layDownConfig(archive, record.config, directory, target.owner);
   for (const path of kept) log.warning(`${path} exists already and stays as it is`);
   return directory;
-}
-
-function sourceOf(
-  { log, signal }: CommandContext,
-  { repositories }: Pick<StoredBackup, 'repositories'>,
-  { overview }: ReadPlan,
-): BackupSource {
-  return {
-    repositories: overview.repositories.filter(({ number }) => repositories.includes(number)),
-    signal,
-    warn: ({ repository, error }, object) =>
-      log.warning(`${repository.url}/${object} is read from elsewhere`, { detail: reasonOf(error) }),
-  };
 }
 
 function confOf(

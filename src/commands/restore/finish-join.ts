@@ -11,14 +11,15 @@ import type { Target } from './prepare-target.ts';
 
 /**
  * Makes what was joined a full backup: its label loses the lines of an incremental one. Answers the manifest: the stored one of a full
- * backup, else one of the joined files, which pg_verifybackup accepts.
+ * backup, else one of the joined files, which pg_verifybackup accepts. `undefined`: some files are of zeros, and there is none.
  */
 export async function finishJoin(
   { dataDirectory, owner }: Pick<Target, 'dataDirectory' | 'owner'>,
-  { parent, manifest, manifestBytes }: Pick<OpenedChain, 'parent' | 'manifest' | 'manifestBytes'>,
+  { parent, manifest, manifestBytes, selection }: Pick<OpenedChain, 'parent' | 'manifest' | 'manifestBytes' | 'selection'>,
   joined: ReadonlyMap<string, JoinedFile>,
-): Promise<Buffer> {
-  if (parent === undefined) return manifestBytes;
+): Promise<Buffer | undefined> {
+  const isWhole = selection === undefined || selection.blanks.length === 0;
+  if (parent === undefined) return isWhole ? manifestBytes : undefined;
   const path = join(dataDirectory, 'backup_label');
   let stored: Buffer;
   try {
@@ -28,6 +29,7 @@ export async function finishJoin(
   }
   const label = withoutIncrementalLines(stored);
   await writeOwned(path, label, owner);
+  if (!isWhole) return undefined;
   return joinedManifest(
     manifest,
     new Map([...joined, ['backup_label', { size: label.length, sha256: sha256(label) }]]),

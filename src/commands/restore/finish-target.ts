@@ -7,16 +7,17 @@ import { formatTablespaceMap, parseTablespaceMap } from '../../postgres/tablespa
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import { HELD_BACK, type Target } from './prepare-target.ts';
 import { recoveryConf, signalFile, type RecoveryConf } from './recovery-conf.ts';
-import { MARKER_NAME, type Owner } from './target-directory.ts';
+import { MARKER_NAME } from './restore-marker.ts';
+import type { Owner } from './target-directory.ts';
 
 /**
  * Everything between the restored files and a data directory that a server recovers, except `global/pg_control`. `configFiles`: where
- * configuration from outside lies by now.
+ * configuration from outside lies by now. `manifest`: of what lies there; `undefined`: not all of it is the backup's.
  */
 export async function completeTarget(
   target: Target,
   record: BackupRecord,
-  manifest: Uint8Array,
+  manifest: Uint8Array | undefined,
   conf: RecoveryConf & { configFiles: string | undefined },
 ): Promise<void> {
   const { dataDirectory, owner } = target;
@@ -24,7 +25,7 @@ export async function completeTarget(
   const write = (name: string, text: Uint8Array | string): Promise<void> =>
     writeOwned(join(dataDirectory, name), text, owner);
   await makeMissing(join(dataDirectory, 'pg_wal'), owner);
-  await write('backup_manifest', manifest);
+  if (manifest !== undefined) await write('backup_manifest', manifest);
   await placeLinks(target, record);
   const autoConf = await textOf(join(dataDirectory, 'postgresql.auto.conf'));
   const outside = record.config?.configFile;

@@ -20,6 +20,17 @@ export class JoinedFiles {
     return this.#complete;
   }
 
+  /** How far the newer links have brought it. */
+  stateOf(path: string): JoinState | undefined {
+    return this.#states.get(path);
+  }
+
+  /** It lies in the target already. */
+  keep(path: string, file: JoinedFile): void {
+    this.#states.delete(path);
+    this.#complete.set(path, file);
+  }
+
   /** The piece as a thread needs it. */
   withStates(piece: RestorePiece): RestorePiece {
     if (piece.newest) return piece;

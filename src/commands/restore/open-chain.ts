@@ -6,11 +6,13 @@ import { labelMisfit } from '../../repository/backup-chain.ts';
 import { findObjects, objectsOf } from '../../repository/backup-objects.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import type { StoredBackup } from '../../repository/backups.ts';
-import { ChainFiles } from '../../repository/chain-files.ts';
+import { ChainFiles, type Selection } from '../../repository/chain-files.ts';
 import { firstThatWorks } from '../../repository/repository.ts';
 import { piecesOf, type RestorePiece } from '../../repository/restore-pieces.ts';
 import { memberPlace, readMember } from '../../repository/stored-member.ts';
 import { readManifest, readWholeRecord, type BackupSource } from './backup-source.ts';
+import type { JoinedFiles } from './joined-files.ts';
+import type { RestoreSelection } from './restore-selection.ts';
 
 export interface ChainReading {
   /** The full backup first. */
@@ -18,6 +20,8 @@ export interface ChainReading {
   /** Where a link is read. */
   sourceOf: (link: StoredBackup) => BackupSource;
   jobs: number;
+  /** What of it is brought, once the newest link is known; `undefined`: everything. */
+  select: (newest: { record: BackupRecord; manifest: Manifest }) => Promise<RestoreSelection | undefined>;
 }
 
 export interface OpenedChain {
@@ -36,8 +40,12 @@ export interface OpenedChain {
    * it has, or, where it grew in between, a little less.
    */
   needs: ReadonlyMap<string, number>;
-  /** The pieces of each link, the newest first. Older links are read again at their turn: a long chain's files fill much memory. */
-  links: () => AsyncGenerator<readonly RestorePiece[]>;
+  /**
+   * The pieces of each link, the newest first. Older links are read again at their turn: a long chain's files fill much memory. What is
+   * needed of them is decided by what the newer ones gave.
+   */
+  links: (joined: JoinedFiles) => AsyncGenerator<readonly RestorePiece[]>;
+  selection: RestoreSelection | undefined;
 }
 
 /** Throws `damaged` or `not-found`, naming the link, where not all of the chain is there and fits. */
@@ -46,10 +54,13 @@ export async function openChain(reading: ChainReading): Promise<OpenedChain> {
   const files = new ChainFiles();
   const needs = new Map<string, number>();
   let newest: LinkContents | undefined;
+  let selection: RestoreSelection | undefined;
   let plainBytes = 0;
   let mostPieces = 0;
   for (const [index, link] of newestFirst.entries()) {
-    const contents = await readLink(reading, link, files);
+    const read = await readManifestOf(reading, link);
+    if (index === 0) selection = await reading.select(read);
+    const contents = withPieces(reading, read, files, selection?.plan);
     if (newestFirst.length > 1) await checkLink(reading.sourceOf(link), contents, newestFirst[index + 1]?.summary);
     for (const { plainBytes: bytes, files: members } of contents.pieces) {
       plainBytes += bytes;
@@ -64,8 +75,9 @@ export async function openChain(reading: ChainReading): Promise<OpenedChain> {
   const first = newest;
   const { record, manifest, manifestBytes } = first;
   const parent = newestFirst[1]?.summary;
-  const links = (): AsyncGenerator<readonly RestorePiece[]> => linksFrom(reading, first);
-  return { record, manifest, manifestBytes, parent, plainBytes, mostPieces, needs, links };
+  const links = (joined: JoinedFiles): AsyncGenerator<readonly RestorePiece[]> =>
+    linksFrom(reading, first, selection?.below(joined));
+  return { record, manifest, manifestBytes, parent, plainBytes, mostPieces, needs, links, selection };
 }
 
 interface LinkContents {
@@ -75,24 +87,38 @@ interface LinkContents {
   pieces: readonly RestorePiece[];
 }
 
-async function* linksFrom(reading: ChainReading, newest: LinkContents): AsyncGenerator<readonly RestorePiece[]> {
+async function* linksFrom(
+  reading: ChainReading,
+  newest: LinkContents,
+  select: Selection | undefined,
+): AsyncGenerator<readonly RestorePiece[]> {
   yield newest.pieces;
   const files = new ChainFiles();
   files.next(newest.record, newest.manifest);
-  for (const link of reading.chain.toReversed().slice(1)) yield (await readLink(reading, link, files)).pieces;
+  for (const link of reading.chain.toReversed().slice(1)) {
+    yield withPieces(reading, await readManifestOf(reading, link), files, select).pieces;
+  }
 }
 
-async function readLink(
-  { sourceOf, jobs }: ChainReading,
+async function readManifestOf(
+  { sourceOf }: ChainReading,
   link: StoredBackup,
-  files: ChainFiles,
-): Promise<LinkContents> {
+): Promise<Omit<LinkContents, 'pieces'>> {
   const source = sourceOf(link);
   const record = await readWholeRecord(source, link.summary);
   const { manifest, bytes } = await readManifest(source, record);
+  return { record, manifest, manifestBytes: bytes };
+}
+
+function withPieces(
+  { jobs }: ChainReading,
+  { record, manifest, manifestBytes }: Omit<LinkContents, 'pieces'>,
+  files: ChainFiles,
+  select: Selection | undefined,
+): LinkContents {
   const newest = !files.begun;
   const use = files.next(record, manifest);
-  return { record, manifest, manifestBytes: bytes, pieces: piecesOf(record, manifest, jobs, { newest, use }) };
+  return { record, manifest, manifestBytes, pieces: piecesOf(record, manifest, jobs, { newest, use, select }) };
 }
 
 /** Its objects are stored, by a listing, and its label says what its record says. */

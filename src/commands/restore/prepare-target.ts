@@ -1,11 +1,15 @@
+import { lstat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceDurably } from '../../base/durable.ts';
-import { WalholdError } from '../../base/errors.ts';
+import { syncDirectory } from '../../base/durable.ts';
+import { ioError, systemCode, WalholdError } from '../../base/errors.ts';
 import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import type { TarEntry } from '../../stream/untar.ts';
 import { ownerFor } from './owner.ts';
-import { makeDirectory, MARKER_NAME, requireEmpty, requireSpace, type Owner } from './target-directory.ts';
+import type { Delta } from './open-delta.ts';
+import { findReplaceable } from './replaceable.ts';
+import { writeMarker } from './restore-marker.ts';
+import { makeDirectory, requireEmpty, requireSpace, type Owner } from './target-directory.ts';
 import { placeTablespaces, type PlacedTablespace, type TablespaceMapping } from './tablespace-mapping.ts';
 
 /** Under this name `global/pg_control` waits until everything else is on disk: without it no server starts. */
@@ -42,15 +46,54 @@ export async function prepareTarget(input: PrepareInput): Promise<Target> {
   await requireSpace(spaceNeeds(input.needs, dataDirectory, tablespaces));
   const owner =
     uid === 0 ? ownerFor({ uid, directory: found.owner, recorded: await input.readFirstEntry() }) : undefined;
-  await makeDirectory(dataDirectory, owner);
-  await replaceDurably(join(dataDirectory, MARKER_NAME), MARKER_TEXT, 0o600);
-  for (const { to } of tablespaces) await makeDirectory(to, owner);
+  await makeAll({ dataDirectory, owner, tablespaces }, record);
   return { dataDirectory, owner, tablespaces };
 }
 
-const MARKER_TEXT = `walhold restore has begun to fill this directory and has not ended.
-No server can start on it: global/pg_control comes last. Remove the contents, and restore again.
-`;
+/**
+ * The same for a directory whose files are kept where they fit: from now on no server starts there. `freed`: bytes that come free, by root.
+ */
+export async function prepareDelta(
+  input: PrepareInput,
+  { directory, tablespaces }: Delta,
+  freed: ReadonlyMap<string, number> | undefined,
+): Promise<Target> {
+  const { record, dataDirectory, uid, isAlive } = input;
+  requireWhole(record);
+  // It was looked at for a while.
+  const now = await findReplaceable({ dataDirectory, systemId: record.server.systemId, recorded: record.tablespaces, isAlive });
+  if (now?.control !== directory.control) {
+    throw new WalholdError('refused', `${dataDirectory} has changed while it was compared with the backup`, {
+      hint: 'Keep its server stopped, and run it again.',
+    });
+  }
+  await requireSpace(spaceNeeds(input.needs, dataDirectory, tablespaces), freed);
+  const owner =
+    uid === 0 ? ownerFor({ uid, directory: directory.owner, recorded: await input.readFirstEntry() }) : undefined;
+  await makeAll({ dataDirectory, owner, tablespaces }, record);
+  await removeControlFile(dataDirectory);
+  return { dataDirectory, owner, tablespaces };
+}
+
+/** The marker first: from it a second attempt knows whose the directory is. */
+async function makeAll({ dataDirectory, owner, tablespaces }: Target, { server }: BackupRecord): Promise<void> {
+  await makeDirectory(dataDirectory, owner);
+  const places = tablespaces.map(({ oid, to }) => ({ oid, path: to }));
+  await writeMarker(dataDirectory, { systemId: server.systemId, tablespaces: places });
+  for (const { to } of tablespaces) await makeDirectory(to, owner);
+}
+
+async function removeControlFile(dataDirectory: string): Promise<void> {
+  const folder = join(dataDirectory, 'global');
+  try {
+    // A link leads elsewhere, and is removed itself with all that the backup does not have.
+    if (!(await lstat(folder)).isDirectory()) return;
+    await unlink(join(dataDirectory, CONTROL_FILE_PATH));
+    await syncDirectory(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw ioError(`could not remove ${CONTROL_FILE_PATH}`, error);
+  }
+}
 
 /** Without its label a server would take the copy for a crashed one, and be wrong. */
 function requireWhole(record: BackupRecord): void {

@@ -30,7 +30,7 @@ export interface RestoreWords {
   json?: boolean;
   useRepo?: string;
   delta?: boolean;
-  onlyDb?: string;
+  onlyDb?: readonly string[];
 }
 
 export type TargetAction = 'pause' | 'promote' | 'shutdown';
@@ -53,6 +53,10 @@ export interface RestoreOptions {
   endAtGap: boolean;
   /** Absolute: where configuration from outside the data directory is laid down. */
   configDirectory: string | undefined;
+  /** Into a directory that is not empty: files that are the backup's stay. */
+  delta: boolean;
+  /** Names of the databases that are restored; none: all. */
+  onlyDatabases: readonly string[];
   dryRun: boolean;
   json: boolean;
   useRepo: string | undefined;
@@ -72,17 +76,14 @@ export interface OptionSources {
   progress: ProgressOutput | undefined;
 }
 
-/** Throws `usage`, or `unsupported` for what this version lacks. */
+/** Throws `usage`. */
 export function parseRestoreOptions(words: RestoreWords, sources: OptionSources): RestoreOptions {
-  if (words.delta === true) throw lacking('--delta');
-  if (words.onlyDb !== undefined) throw lacking('--only-db');
   const { workingDirectory, environment, progress, configFile } = sources;
   const dryRun = words.dryRun === true || words.plan === true;
   const directory = words.pgdata ?? (environment['PGDATA'] === '' ? undefined : environment['PGDATA']);
-  if (directory === undefined && !dryRun) {
-    throw usage('no directory to restore into is given', 'Name a new or empty directory with -D.');
+  if (directory === undefined && (!dryRun || words.delta === true)) {
+    throw usage('no directory to restore into is given', 'Name it with -D.');
   }
-  if (words.json === true && !dryRun) throw usage('--json goes with --dry-run', 'Add --dry-run to see the plan.');
   const target = targetOf(words, sources.zone);
   const standby = words.standby === true;
   return {
@@ -98,6 +99,8 @@ export function parseRestoreOptions(words: RestoreWords, sources: OptionSources)
     archiveMode: archiveModeOf(words.archiveMode),
     endAtGap: words.endAtGap === true,
     configDirectory: words.configDir === undefined ? undefined : resolve(workingDirectory, words.configDir),
+    delta: words.delta === true,
+    onlyDatabases: words.onlyDb ?? [],
     dryRun,
     json: words.json === true,
     useRepo: words.useRepo,
@@ -180,10 +183,4 @@ function shown(text: string): string {
 
 function usage(message: string, hint: string): WalholdError {
   return new WalholdError('usage', message, { hint });
-}
-
-function lacking(option: string): WalholdError {
-  return new WalholdError('unsupported', `${option} is not supported by this version`, {
-    hint: 'Restore into an empty directory, without it.',
-  });
 }

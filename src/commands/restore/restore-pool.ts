@@ -4,11 +4,12 @@ import type { Stranger } from '../../store/store.ts';
 import { thrownError } from '../../base/plain-error.ts';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
-import { JoinedFiles, type JoinedFile } from './joined-files.ts';
-import type { FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
+import type { JoinedFiles } from './joined-files.ts';
+import type { BlankFile, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
 /** A thread has this many pieces before it, so that it never waits for the main thread. */
 const PIECES_AHEAD = 2;
+const BLANKS_AT_ONCE = 1000;
 
 export interface RestoreRun {
   input: ThreadInput;
@@ -18,6 +19,10 @@ export interface RestoreRun {
    * link's are asked for when all of the last one's are written.
    */
   links: AsyncIterable<readonly RestorePiece[]>;
+  /** Is told what comes out of the pieces. */
+  joined: JoinedFiles;
+  /** Files of zeros that are made besides, with this mode. */
+  blanks: { files: readonly BlankFile[]; mode: number };
   signal: AbortSignal;
   warn: (message: string, error: Error) => void;
   /** A trace of somebody else was met in the repository of this number. */
@@ -28,12 +33,11 @@ export interface RestoreRun {
 
 /**
  * Restores all pieces; when it returns, every file and directory is on disk. The first failure, or the signal, stops all threads,
- * which have ended when this throws. Answers what the files are that were joined from several links, by their paths.
+ * which have ended when this throws.
  */
-export async function restoreAll(run: RestoreRun): Promise<ReadonlyMap<string, JoinedFile>> {
-  const { signal } = run;
+export async function restoreAll(run: RestoreRun): Promise<void> {
+  const { signal, joined } = run;
   signal.throwIfAborted();
-  const joined = new JoinedFiles();
   const threads = Array.from({ length: run.threads }, () => new RestoreWorker(run));
   const stopAll = (reason: unknown): void => threads.forEach((thread) => thread.fail(reason));
   const stop = (): void => stopAll(signal.reason);
@@ -55,13 +59,18 @@ export async function restoreAll(run: RestoreRun): Promise<ReadonlyMap<string, J
       const queue = pieces.values();
       await together((thread) => thread.write(queue, joined));
     }
+    const blanks = batchesOf(run.blanks.files);
+    await together((thread) => thread.blank(blanks, run.blanks.mode));
     run.onWritten();
     await together((thread) => thread.sync());
-    return joined.complete;
   } finally {
     signal.removeEventListener('abort', stop);
     await Promise.all(threads.map((thread) => thread.ended()));
   }
+}
+
+function* batchesOf(files: readonly BlankFile[]): Generator<readonly BlankFile[]> {
+  for (let at = 0; at < files.length; at += BLANKS_AT_ONCE) yield files.slice(at, at + BLANKS_AT_ONCE);
 }
 
 class RestoreWorker {
@@ -105,12 +114,22 @@ class RestoreWorker {
     await Promise.race([done.promise, this.#failure.promise]);
   }
 
+  async blank(batches: Iterator<readonly BlankFile[]>, mode: number): Promise<void> {
+    for (let next = batches.next(); next.done !== true; next = batches.next()) {
+      await this.#ask({ kind: 'blank', files: next.value, mode }, 'blanked');
+    }
+  }
+
   async sync(): Promise<void> {
+    await this.#ask({ kind: 'sync' }, 'synced');
+  }
+
+  async #ask(message: ToThread, answer: FromThread['kind']): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#onMessage = (message) => {
-      if (message.kind === 'synced') done.resolve();
+    this.#onMessage = ({ kind }) => {
+      if (kind === answer) done.resolve();
     };
-    this.#send({ kind: 'sync' });
+    this.#send(message);
     await Promise.race([done.promise, this.#failure.promise]);
   }
 

@@ -1,4 +1,4 @@
-import { constants, unlinkSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, unlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ioError, WalholdError } from '../../base/errors.ts';
 import { joinedPath } from '../../repository/chain-files.ts';
@@ -8,7 +8,7 @@ import { BaseMember } from './base-member.ts';
 import { IncrementalMember, openMade } from './incremental-member.ts';
 import { UNUSED, WholeFile, type JoinStep, type MemberContent } from './member-content.ts';
 import { attempt, syncPath, TargetPlaces } from './target-places.ts';
-import type { TargetLayout } from './thread-protocol.ts';
+import type { BlankFile, TargetLayout } from './thread-protocol.ts';
 
 /**
  * Larger files are brought to disk while others are still written, so that the disk is never idle. Smaller ones wait for the end: each
@@ -39,6 +39,19 @@ export class RestoredFiles {
 
   makeDirectory(entry: TarEntry): void {
     this.#places.makeDirectory(entry.path, entry.mode);
+  }
+
+  /** Files of zeros in place of those that are not brought. */
+  makeBlank(files: readonly BlankFile[], mode: number): void {
+    for (const { path, size } of files) {
+      const place = this.#places.placeOf(path);
+      const fd = this.#places.create(place, mode);
+      attempt(place, () => {
+        ftruncateSync(fd, size);
+        closeSync(fd);
+      });
+      this.#unsynced.push(place);
+    }
   }
 
   /** Begins a member of which exactly so much is needed as `expected` says. */
@@ -101,7 +114,7 @@ export class RestoredFiles {
 
   #contentOf(entry: TarEntry, expected: PieceFile): MemberContent {
     const { use, size, join } = expected;
-    if (use === 'unused') return UNUSED;
+    if (use === 'unused' || use === 'blank') return UNUSED;
     const name = joinedPath(entry.path, use);
     const path = this.#places.placeOf(name);
     if (use === 'whole') {

@@ -6,9 +6,7 @@ import { ioError, systemCode, WalholdError } from '../../base/errors.ts';
 import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts';
 import { readPostmaster } from '../../server/data-directory.ts';
 import { formatBytes } from '../format-bytes.ts';
-
-/** Lies in a data directory from the first byte to the last, so that a second attempt can tell what it finds. */
-export const MARKER_NAME = 'walhold_restore_incomplete';
+import { MARKER_NAME } from './restore-marker.ts';
 
 export interface Owner {
   uid: number;
@@ -53,13 +51,13 @@ export async function requireEmpty(
   if (names.includes(MARKER_NAME) && !existsSync(join(path, CONTROL_FILE_PATH))) {
     throw refused(
       `${what} ${path} holds what an earlier restore left when it did not end`,
-      'No server can start on that. Remove its contents, and restore again.',
+      'No server can start on that. Restore again with --delta, which goes on from it, or remove its contents first.',
     );
   }
   const hint =
     names.length === 1 && names[0] === 'lost+found'
       ? 'It is a mount point: use a directory below it.'
-      : 'Name a new or empty directory; nothing that exists is removed here.';
+      : 'Name a new or empty directory; nothing that exists is removed here. With --delta the data directory of this cluster is replaced.';
   throw refused(`${what} ${path} is not empty`, hint);
 }
 
@@ -81,10 +79,17 @@ export async function makeDirectory(path: string, owner: Owner | undefined): Pro
   }
 }
 
-/** Throws `io` unless every filesystem has room for what is going to lie on it. `needs`: bytes by directory, which may not exist yet. */
-export async function requireSpace(needs: ReadonlyMap<string, number>): Promise<void> {
+/**
+ * Throws `io` unless every filesystem has room for what is going to lie on it. `needs`: bytes by directory, which may not exist yet; `freed`:
+ * what is removed before.
+ */
+export async function requireSpace(
+  needs: ReadonlyMap<string, number>,
+  freed: ReadonlyMap<string, number> = new Map(),
+): Promise<void> {
   const byDevice = new Map<number, { free: number; needed: number; path: string }>();
-  for (const [path, bytes] of needs) {
+  const all = [...needs, ...[...freed].map(([path, bytes]) => [path, -bytes] as const)];
+  for (const [path, bytes] of all) {
     const place = await nearestExisting(path);
     const { dev } = await stat(place);
     const { bavail, bsize } = await statfs(place);

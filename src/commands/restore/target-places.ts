@@ -9,6 +9,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  unlinkSync,
 } from 'node:fs';
 import { ioError, systemCode, WalholdError } from '../../base/errors.ts';
 import type { TargetLayout } from './thread-protocol.ts';
@@ -19,14 +20,16 @@ const DIRECTORY_BITS = 0o750;
 /** TABLESPACE_VERSION_DIRECTORY: `PG_15_202209061`. */
 const TABLESPACE_CONTENT = /^PG_[0-9]+_[0-9]+(?:\/|$)/;
 
+export type PlacesLayout = Pick<TargetLayout, 'dataDirectory' | 'tablespaces' | 'owner' | 'heldBack' | 'replaces'>;
+
 /** Where the members of a backup lie in the target. Directories are made as they are needed; no link is ever followed. */
 export class TargetPlaces {
-  readonly #layout: Pick<TargetLayout, 'dataDirectory' | 'tablespaces' | 'owner' | 'heldBack'>;
+  readonly #layout: PlacesLayout;
   readonly #root: Buffer;
   /** Known to be there; the same path may be known to other threads. */
   readonly #directories = new Set<string>();
 
-  constructor(layout: Pick<TargetLayout, 'dataDirectory' | 'tablespaces' | 'owner' | 'heldBack'>) {
+  constructor(layout: PlacesLayout) {
     this.#layout = layout;
     this.#root = Buffer.from(layout.dataDirectory);
     for (const path of [layout.dataDirectory, ...layout.tablespaces.map((one) => one.path)]) {
@@ -38,16 +41,21 @@ export class TargetPlaces {
     const path = this.placeOf(name);
     this.#ensure(path);
     const mode = (recordedMode & DIRECTORY_BITS) | 0o700;
-    if (mode !== 0o700) attempt(path, () => chmodSync(path, mode));
+    const { replaces = false, owner } = this.#layout;
+    if (replaces && owner !== undefined) attempt(path, () => lchownSync(path, owner.uid, owner.gid));
+    if (replaces || mode !== 0o700) attempt(path, () => chmodSync(path, mode));
   }
 
-  /** Makes a file that must not be there yet, with the directories above it. Answers its descriptor, open for reading and writing. */
+  /**
+   * Makes a file that must not be there yet, or is replaced where that is allowed, with the directories above it. Answers its descriptor,
+   * open for reading and writing.
+   */
   create(path: Buffer, recordedMode: number): number {
     this.#ensure(parentOf(path));
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     const mode = (recordedMode & FILE_BITS) | 0o600;
     return attempt(path, () => {
-      const fd = openSync(path, flags, mode);
+      const fd = this.#openNew(path, flags, mode);
       const { owner } = this.#layout;
       if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
       // Whatever the umask is.
@@ -75,6 +83,16 @@ export class TargetPlaces {
       throw new WalholdError('damaged', `${name} is nothing that a tablespace holds`);
     }
     return below(Buffer.from(moved.path), Buffer.from(rest));
+  }
+
+  #openNew(path: Buffer, flags: number, mode: number): number {
+    try {
+      return openSync(path, flags, mode);
+    } catch (error) {
+      if (this.#layout.replaces !== true || systemCode(error) !== 'EEXIST') throw error;
+      unlinkSync(path);
+      return openSync(path, flags, mode);
+    }
   }
 
   #ensure(path: Buffer): void {

@@ -31,16 +31,29 @@ export interface TargetLayout {
   blocks: { blockBytes: number; blocksPerFile: number };
   /** A file that gets another name until all is done: relative path to relative path. */
   heldBack: { path: string; as: string };
+  /** Files that lie there are replaced; else there must be none. */
+  replaces?: boolean;
+}
+
+/** A file of zeros, without blocks of its own. */
+export interface BlankFile {
+  path: string | Uint8Array;
+  size: number;
 }
 
 /** `end`: nothing more will come; whatever runs is given up. */
 export type ToThread =
-  { kind: 'restore'; piece: RestorePiece } | { kind: 'sync' } | { kind: 'abort' } | { kind: 'end' };
+  | { kind: 'restore'; piece: RestorePiece }
+  | { kind: 'blank'; files: readonly BlankFile[]; mode: number }
+  | { kind: 'sync' }
+  | { kind: 'abort' }
+  | { kind: 'end' };
 
 export type FromThread =
   | { kind: 'restored'; steps: readonly JoinStep[] }
   | { kind: 'warning'; message: string; error: PlainError }
   /** Met in the repository of this number. */
   | { kind: 'stranger'; repository: number; stranger: Stranger }
+  | { kind: 'blanked' }
   | { kind: 'synced' }
   | { kind: 'failed'; error: PlainError };

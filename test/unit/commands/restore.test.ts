@@ -395,9 +395,6 @@ describe('bad arguments are one clear line:', () => {
     ['a backup that is none', ['--backup', '../x'], /bad value for --backup/],
     ['a mapping that is none', ['-T', 'a=b'], /bad value for -T/],
     ['an archive mode that is none', ['--archive-mode', 'on'], /bad value for --archive-mode/],
-    ['JSON without a plan', ['--json'], /--json goes with --dry-run/],
-    ['what this version lacks', ['--delta'], /--delta is not supported by this version/],
-    ['and this', ['--only-db', 'x'], /--only-db is not supported by this version/],
   ];
   it.each(table)('%s', async (_, flags, message) => {
     const result = await place.restore(...flags);

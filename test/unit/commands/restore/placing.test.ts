@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { chooseArchiveMode } from '../../../../src/commands/restore/archive-choice.ts';
 import { ownerFor } from '../../../../src/commands/restore/owner.ts';
 import { parseMapping, placeTablespaces } from '../../../../src/commands/restore/tablespace-mapping.ts';
-import { MARKER_NAME, requireEmpty, requireSpace } from '../../../../src/commands/restore/target-directory.ts';
+import { MARKER_NAME } from '../../../../src/commands/restore/restore-marker.ts';
+import { requireEmpty, requireSpace } from '../../../../src/commands/restore/target-directory.ts';
 import { inventory, storedAt } from '../../../support/wal-inventory.ts';
 
 let folder: string;
