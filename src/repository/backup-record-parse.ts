@@ -5,7 +5,13 @@ import { parseIso } from '../postgres/timestamp.ts';
 import { isSegmentSize, parseWalName } from '../postgres/wal-name.ts';
 import { Fields, isText } from './backup-record-fields.ts';
 import { readParts, storedFields } from './backup-record-parts.ts';
-import { MOST_BAD_PAGES, type BackupRecord, type ConfigRecord, type DatabaseRecord, type ServerRecord } from './backup-record.ts';
+import {
+  MOST_BAD_PAGES,
+  type BackupRecord,
+  type ConfigRecord,
+  type DatabaseRecord,
+  type ServerRecord,
+} from './backup-record.ts';
 import { parseBackupId, type BackupId } from './layout.ts';
 import { openSealedJson } from './sealed-json.ts';
 

@@ -23,6 +23,8 @@ export interface BackupOptions {
   /** Each part's files; of the first two they share a frame. */
   parts?: readonly Contents[];
   tablespaces?: readonly TablespaceRecord[];
+  /** From the third file of a part on; all in one unless told. */
+  filesPerFrame?: number;
 }
 
 /** Files by path; with a slash at the end a directory. */
@@ -43,7 +45,7 @@ export async function putBackup(
   const contents = options.parts ?? SMALL;
   const parts: PartRecord[] = [];
   for (const [index, files] of contents.entries()) {
-    const { record, bytes } = makePart(id, index + 1, files);
+    const { record, bytes } = makePart(id, index + 1, files, options.filesPerFrame);
     await repository.put(partKey(id, record.number), bytes);
     parts.push(record);
   }
@@ -57,7 +59,12 @@ export async function putBackup(
   return record;
 }
 
-function makePart(id: BackupId, number: number, files: Contents): { record: PartRecord; bytes: Buffer } {
+function makePart(
+  id: BackupId,
+  number: number,
+  files: Contents,
+  filesPerFrame = Infinity,
+): { record: PartRecord; bytes: Buffer } {
   const entries = Object.entries(files).map(([path, text]) => ({ path, content: bytesOf(text) }));
   const frames: FrameRecord[] = [];
   const stored: Buffer[] = [];
@@ -72,7 +79,9 @@ function makePart(id: BackupId, number: number, files: Contents): { record: Part
     plainBytes += bytes.length;
     offset += frame.length;
   };
-  for (const run of [entries.slice(0, 2), entries.slice(2)].filter((each) => each.length > 0)) {
+  const runs = [entries.slice(0, 2)];
+  for (let from = 2; from < entries.length; from += filesPerFrame) runs.push(entries.slice(from, from + filesPerFrame));
+  for (const run of runs.filter((each) => each.length > 0)) {
     const members = run.map(({ path, content }) => member(path, content));
     let at = 0;
     const listed = run.flatMap(({ path, content }, index) => {

@@ -29,7 +29,10 @@ export function chooseDatabases(
   for (const name of names) {
     if (databases.some((one) => one.name === name)) continue;
     throw new WalholdError('refused', `backup ${id} has no database ${JSON.stringify(name.slice(0, 100))}`, {
-      hint: `It has ${databases.map((one) => one.name).join(', ').slice(0, 1000)}.`,
+      hint: `It has ${databases
+        .map((one) => one.name)
+        .join(', ')
+        .slice(0, 1000)}.`,
     });
   }
   const whole = databases.filter((one) => isSystem(one) || names.includes(one.name));

@@ -44,7 +44,7 @@ export async function fillTarget(
   const begun = clock.now();
   const source = sourceOf(context, plan.backup, found);
   const conf = confOf(context, options, plan, found);
-  const { opened, delta, survey, dataDirectory } = await openBackup(context, options, host, plan, found);
+  const { opened, delta, survey, databases, dataDirectory } = await openBackup(context, options, host, plan, found);
   const { record, needs } = opened;
   const readFirst = (): ReturnType<typeof readFirstEntry> => readFirstEntry(source, record);
   const { mappings } = options;
@@ -68,8 +68,9 @@ export async function fillTarget(
       `restored backup ${record.id} into ${dataDirectory}: ${formatBytes(record.sizeBytes)} in ${seconds.toFixed(1)} s (${rate})`,
     );
     const counts = deltaCounts(opened, survey);
-    if (counts !== undefined) log.info(`${deltaLines(counts, 'were').join(', ')}; ${formatBytes(storedBytes)} were read`);
-    sayNext(context, options, { record, target, conf, configFiles });
+    if (counts !== undefined)
+      log.info(`${deltaLines(counts, 'were').join(', ')}; ${formatBytes(storedBytes)} were read`);
+    sayNext(context, options, { record, target, conf, configFiles, others: databases?.others ?? [] });
     return { storedBytes, counts };
   } catch (error) {
     log.warning(`${dataDirectory} is incomplete, and no server can start on it`, {
@@ -202,7 +203,10 @@ function confOf(
   const prefetchOff = plan.troubleBehind && plan.backup.summary.server.major >= PREFETCH_SINCE;
   if (prefetchOff) log.info('the server is told not to read WAL ahead: behind the target some is missing or damaged');
   const timeline = timelineSetting(options, plan);
-  return { target, exclusive, action, standby, archiveOff, prefetchOff, restoreCommand, timeline };
+  const { dataChecksums, walLogHints } = plan.backup.summary.server;
+  const invalidPagesIgnored = options.onlyDatabases.length > 0 && !dataChecksums && !walLogHints;
+  const switches = { archiveOff, prefetchOff, invalidPagesIgnored };
+  return { target, exclusive, action, standby, ...switches, restoreCommand, timeline };
 }
 
 /** The major version that knows `recovery_prefetch`. */

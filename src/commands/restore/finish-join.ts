@@ -15,7 +15,12 @@ import type { Target } from './prepare-target.ts';
  */
 export async function finishJoin(
   { dataDirectory, owner }: Pick<Target, 'dataDirectory' | 'owner'>,
-  { parent, manifest, manifestBytes, selection }: Pick<OpenedChain, 'parent' | 'manifest' | 'manifestBytes' | 'selection'>,
+  {
+    parent,
+    manifest,
+    manifestBytes,
+    selection,
+  }: Pick<OpenedChain, 'parent' | 'manifest' | 'manifestBytes' | 'selection'>,
   joined: ReadonlyMap<string, JoinedFile>,
 ): Promise<Buffer | undefined> {
   const isWhole = selection === undefined || selection.blanks.length === 0;

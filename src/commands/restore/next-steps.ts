@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Log } from '../../base/log.ts';
 import { quoteShellWord } from '../../postgres/shell-quote.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -13,6 +14,8 @@ export interface Done {
   conf: RecoveryConf;
   /** Where configuration from outside lies now; `undefined`: there was none. */
   configFiles: string | undefined;
+  /** Databases that are not restored. */
+  others: readonly string[];
 }
 
 /** Says what the operator does now. */
@@ -32,12 +35,28 @@ export function sayNext({ log, config, environment }: CommandContext, options: R
   else if (conf.action === 'pause') {
     log.info('the server then recovers to the target and pauses: look, then run "select pg_wal_replay_resume()"');
   }
+  sayOthers(log, done);
   if (record.badPageCount > 0) {
     log.warning(`the backup was taken with ${record.badPageCount} pages whose checksums were wrong`);
   }
   if (options.standby || conf.archiveOff) return;
   log.info('it archives as the original did: see that no other server pushes into the same repository');
 }
+
+function sayOthers(log: Log, { others, conf }: Done): void {
+  if (others.length === 0) return;
+  const names = others.map((name) => `"${name.replaceAll('"', '""')}"`);
+  const shown = names.length > MOST_NAMES ? [...names.slice(0, MOST_NAMES), '…'] : names;
+  log.warning(`${others.length} databases hold nothing but zeros, and refuse connections: ${shown.join(', ')}`, {
+    hint: 'When the recovery has ended, drop each with DROP DATABASE; then take a new backup.',
+  });
+  if (!conf.invalidPagesIgnored) return;
+  log.info(
+    'the recovery ignores invalid pages (ignore_invalid_pages), and warns of each in its log: see that all are of these databases',
+  );
+}
+
+const MOST_NAMES = 50;
 
 /** Settings in a Debian-like configuration name the old places, so each is overruled. */
 function startCommand({ target, record, configFiles }: Done): string {

@@ -4,7 +4,7 @@ import type { StoredBackup } from '../../repository/backups.ts';
 import type { RestorePlan } from '../../repository/restore-plan.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { BackupSource } from './backup-source.ts';
-import { chooseDatabases } from './chosen-databases.ts';
+import { chooseDatabases, type ChosenDatabases } from './chosen-databases.ts';
 import { openChain, type OpenedChain } from './open-chain.ts';
 import { openDelta, type Delta } from './open-delta.ts';
 import { openSelection } from './open-selection.ts';
@@ -45,7 +45,7 @@ export async function openBackup(
       return selected?.selection;
     },
   });
-  return { opened, delta, survey, dataDirectory };
+  return { opened, delta, survey, databases, dataDirectory };
 }
 
 export interface OpenedBackup {
@@ -54,6 +54,8 @@ export interface OpenedBackup {
   /** With `survey`; `undefined`: there is nothing to be kept. */
   delta: Delta | undefined;
   survey: Survey | undefined;
+  /** `undefined`: all are restored. */
+  databases: ChosenDatabases | undefined;
 }
 
 /** Where a backup of a chain is read. */

@@ -100,10 +100,7 @@ async function* linksFrom(
   }
 }
 
-async function readManifestOf(
-  { sourceOf }: ChainReading,
-  link: StoredBackup,
-): Promise<Omit<LinkContents, 'pieces'>> {
+async function readManifestOf({ sourceOf }: ChainReading, link: StoredBackup): Promise<Omit<LinkContents, 'pieces'>> {
   const source = sourceOf(link);
   const record = await readWholeRecord(source, link.summary);
   const { manifest, bytes } = await readManifest(source, record);

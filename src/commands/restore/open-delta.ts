@@ -27,6 +27,9 @@ export async function openDelta(
   await requireUnused(tablespaces);
   // A tablespace may be shared with other versions, and only this folder of it is the cluster's.
   const version = `PG_${server.major}_${server.catalogVersion}`;
-  const spaces = tablespaces.map(({ oid, to }) => ({ path: `${to}/${version}`, prefix: `pg_tblspc/${oid}/${version}` }));
+  const spaces = tablespaces.map(({ oid, to }) => ({
+    path: `${to}/${version}`,
+    prefix: `pg_tblspc/${oid}/${version}`,
+  }));
   return { directory, tablespaces, roots: [{ path: dataDirectory, prefix: '' }, ...spaces] };
 }

@@ -61,7 +61,12 @@ export async function prepareDelta(
   const { record, dataDirectory, uid, isAlive } = input;
   requireWhole(record);
   // It was looked at for a while.
-  const now = await findReplaceable({ dataDirectory, systemId: record.server.systemId, recorded: record.tablespaces, isAlive });
+  const now = await findReplaceable({
+    dataDirectory,
+    systemId: record.server.systemId,
+    recorded: record.tablespaces,
+    isAlive,
+  });
   if (now?.control !== directory.control) {
     throw new WalholdError('refused', `${dataDirectory} has changed while it was compared with the backup`, {
       hint: 'Keep its server stopped, and run it again.',

@@ -16,11 +16,13 @@ export interface RecoveryConf {
   archiveOff: boolean;
   /** Off where the server would ask for WAL behind its target that must be refused. */
   prefetchOff: boolean;
+  /** Some files are of zeros, and the log may refer to pages in them that it does not bring whole. */
+  invalidPagesIgnored: boolean;
 }
 
 /** Of an earlier recovery of the original, or for it alone. */
 const DROPPED =
-  /^(recovery_target|restore_command$|recovery_end_command$|archive_cleanup_command$|primary_slot_name$|promote_trigger_file$)/;
+  /^(recovery_target|restore_command$|recovery_end_command$|archive_cleanup_command$|primary_slot_name$|promote_trigger_file$|ignore_invalid_pages$)/;
 const TARGETS: Readonly<Record<Exclude<RecoveryTarget['kind'], 'end'>, string>> = {
   time: 'recovery_target_time',
   lsn: 'recovery_target_lsn',
@@ -58,6 +60,7 @@ function settingsOf(conf: RecoveryConf): [string, string][] {
   ];
   if (conf.archiveOff) settings.push(['archive_mode', 'off']);
   if (conf.prefetchOff) settings.push(['recovery_prefetch', 'off']);
+  if (conf.invalidPagesIgnored) settings.push(['ignore_invalid_pages', 'on']);
   if (target.kind === 'end') return settings;
   settings.push(['recovery_target_action', conf.action]);
   settings.push(['recovery_target_inclusive', conf.exclusive ? 'off' : 'on']);

@@ -66,8 +66,7 @@ export function withLinkedPlaces(
 
 async function requireStopped({ dataDirectory, isAlive }: ReplaceInput): Promise<void> {
   const postmaster = await readPostmaster(dataDirectory);
-  const pid =
-    postmaster !== undefined && isAlive(postmaster.pid) ? postmaster.pid : await serverUsing([dataDirectory]);
+  const pid = postmaster !== undefined && isAlive(postmaster.pid) ? postmaster.pid : await serverUsing([dataDirectory]);
   if (pid === undefined) return;
   throw refused(
     `a server is running in ${dataDirectory} (process ${pid})`,

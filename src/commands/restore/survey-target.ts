@@ -74,7 +74,12 @@ export async function surveyTarget(input: SurveyInput): Promise<Survey> {
 
 /** Takes away all that is not kept. Directories stay where something in them does. Throws `io`. */
 export async function clearTarget(
-  { roots, outside, owner, signal }: Pick<SurveyInput, 'roots' | 'outside'> & { owner: Owner | undefined; signal: AbortSignal },
+  {
+    roots,
+    outside,
+    owner,
+    signal,
+  }: Pick<SurveyInput, 'roots' | 'outside'> & { owner: Owner | undefined; signal: AbortSignal },
   { kept, found }: Pick<Survey, 'kept' | 'found'>,
 ): Promise<void> {
   const isElsewhere = placedElsewhere(outside);

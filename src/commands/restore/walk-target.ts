@@ -158,7 +158,8 @@ function within(fd: number, name: Buffer): Buffer {
 }
 
 function joined(parent: string | Buffer, name: Buffer): string | Buffer {
-  if (typeof parent === 'string' && isUtf8(name)) return parent === '' ? name.toString() : `${parent}/${name.toString()}`;
+  if (typeof parent === 'string' && isUtf8(name))
+    return parent === '' ? name.toString() : `${parent}/${name.toString()}`;
   if (parent.length === 0) return Buffer.from(name);
   return Buffer.concat([Buffer.from(parent), Buffer.from('/'), name]);
 }

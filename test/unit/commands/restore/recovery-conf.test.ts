@@ -12,6 +12,7 @@ const TO_END: RecoveryConf = {
   standby: false,
   archiveOff: false,
   prefetchOff: false,
+  invalidPagesIgnored: false,
 };
 
 /** What a server makes of the two files together. */
