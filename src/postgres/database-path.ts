@@ -1,7 +1,8 @@
-const DIRECTORY = /^(?:base\/([0-9]+)|pg_tblspc\/[0-9]+\/PG_[0-9]+_[0-9]+\/([0-9]+))\/(.+)$/s;
+const DIRECTORY = /^(?:base\/([0-9]+)|pg_tblspc\/[0-9]+\/PG_[0-9]+_[0-9]+\/([0-9]+))\//;
 
-/** Which database (its OID) a path below the data directory belongs to, and the file in its directory. `undefined`: no database's. */
-export function databaseFile(path: string): { database: number; name: string } | undefined {
-  const [, base, space, name] = DIRECTORY.exec(path) ?? [];
-  return name === undefined ? undefined : { database: Number(base ?? space), name };
+/** The OID of the database whose directory this path below the data directory lies in. `undefined`: no database's. */
+export function databaseOf(path: string): number | undefined {
+  const [, base, space] = DIRECTORY.exec(path) ?? [];
+  const oid = base ?? space;
+  return oid === undefined ? undefined : Number(oid);
 }

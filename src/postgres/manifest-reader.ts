@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { WalholdError } from '../base/errors.ts';
 import type { ManifestWalRange } from './backup-manifest.ts';
 import { parseLsn } from './lsn.ts';
+import { pathKey } from './path-key.ts';
 import { checkRelativePath } from './relative-path.ts';
 import { isTimelineId } from './timeline.ts';
 
@@ -10,8 +11,13 @@ export interface Manifest {
   readonly version: 1 | 2;
   /** Version 2 only. */
   readonly systemId: bigint | undefined;
-  readonly files: readonly ManifestEntry[];
+  /** May be read anew from its bytes whenever they are gone through: as objects they take three times as much. */
+  readonly files: Iterable<ManifestEntry>;
   readonly walRanges: readonly ManifestWalRange[];
+}
+
+export interface ParsedManifest extends Manifest {
+  readonly files: readonly ManifestEntry[];
 }
 
 /** One file. Its path is checked: it names something below the data directory. */
@@ -46,20 +52,33 @@ const HEX_DIGITS: Readonly<Record<ManifestChecksum['algorithm'], number>> = {
  * is proven, over every byte before the last line; then every line must be exactly what it should be. Paths are checked
  * and must differ from each other. Throws `damaged` where the checksum does not fit, `bad-format` for all else.
  */
-export function parseManifest(bytes: Buffer): Manifest {
+export function openManifest(bytes: Buffer): Manifest {
   if (bytes.length > MOST_BYTES) throw bad(`it is ${bytes.length} bytes long, at most ${MOST_BYTES} are read`);
   verifyOwnChecksum(bytes);
   const lines = new Lines(bytes);
   const version = versionOf(lines.next());
   const systemId = version === 2 ? systemIdOf(lines.next()) : undefined;
   lines.expect('"Files": [');
-  const files = readFiles(lines);
+  const start = lines.position;
+  const seen = new Set<string>();
+  for (const { path } of entries(lines)) {
+    const key = pathKey(path);
+    if (seen.has(key)) throw lines.wrong('names a path for the second time');
+    seen.add(key);
+  }
+  const files = { [Symbol.iterator]: () => entries(lines.from(start)) };
   lines.expect('"WAL-Ranges": [');
   const walRanges: ManifestWalRange[] = [];
   for (const item of items(lines)) walRanges.push(walRangeOf(item, lines));
   lines.next();
   if (!lines.atEnd) throw lines.wrong('is not the last one');
   return { version, systemId, files, walRanges };
+}
+
+/** The same, with all its files in memory. */
+export function parseManifest(bytes: Buffer): ParsedManifest {
+  const manifest = openManifest(bytes);
+  return { ...manifest, files: [...manifest.files] };
 }
 
 /** Throws `damaged` unless the last line holds the SHA-256 of every byte before it. */
@@ -87,8 +106,21 @@ class Lines {
     return this.#at === this.#bytes.length;
   }
 
+  /** Where the next line begins. */
+  get position(): { at: number; number: number } {
+    return { at: this.#at, number: this.number };
+  }
+
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+  }
+
+  /** The lines from there on, once more. */
+  from({ at, number }: { at: number; number: number }): Lines {
+    const lines = new Lines(this.#bytes);
+    lines.#at = at;
+    lines.number = number;
+    return lines;
   }
 
   next(): string {
@@ -124,18 +156,8 @@ function systemIdOf(line: string): bigint {
   return BigInt(match[1]);
 }
 
-function readFiles(lines: Lines): ManifestEntry[] {
-  const files: ManifestEntry[] = [];
-  const seen = new Set<string>();
-  for (const item of items(lines)) {
-    const entry = entryOf(item, lines);
-    // Two different paths never share a key: no path of text contains a zero byte.
-    const key = typeof entry.path === 'string' ? entry.path : `\0${entry.path.toString('hex')}`;
-    if (seen.has(key)) throw lines.wrong('names a path for the second time');
-    seen.add(key);
-    files.push(entry);
-  }
-  return files;
+function* entries(lines: Lines): Generator<ManifestEntry> {
+  for (const item of items(lines)) yield entryOf(item, lines);
 }
 
 /** The objects of one list, each on its own line, up to the line that closes it. */

@@ -4,16 +4,18 @@ import { isTimelineId } from '../postgres/timeline.ts';
 import { parseIso } from '../postgres/timestamp.ts';
 import { isSegmentSize, parseWalName } from '../postgres/wal-name.ts';
 import { Fields, isText } from './backup-record-fields.ts';
-import { readParts, storedFields } from './backup-record-parts.ts';
+import { rawParts, readParts, storedFields } from './backup-record-parts.ts';
 import {
   MOST_BAD_PAGES,
   type BackupRecord,
   type ConfigRecord,
   type DatabaseRecord,
+  type PartRecord,
   type ServerRecord,
 } from './backup-record.ts';
 import { parseBackupId, type BackupId } from './layout.ts';
-import { openSealedJson } from './sealed-json.ts';
+import { splitRecord } from './record-lines.ts';
+import { parseFormat1, provenBody, untrusted } from './sealed-json.ts';
 
 /** A record of two million files is about this long. */
 export const RECORD_MAX_BYTES: number = 256 * 1024 * 1024;
@@ -34,7 +36,7 @@ export function parseBackupRecord(bytes: Uint8Array, id: BackupId, object: strin
   if (bytes.length > RECORD_MAX_BYTES) {
     throw new WalholdError('bad-format', `could not trust ${object}`, { detail: `it is ${bytes.length} bytes long` });
   }
-  const fields = new Fields(openSealedJson(bytes, object), object, '');
+  const { fields, parts } = openRecord(bytes, object);
   if (fields.read('id', (value) => (isText(value, 40) ? parseBackupId(value) : undefined)) !== id)
     throw fields.wrong('id');
   const startLsn = readLsn(fields, 'startLsn');
@@ -71,8 +73,21 @@ export function parseBackupRecord(bytes: Uint8Array, id: BackupId, object: strin
     tool: fields.text('tool', 200),
     host: fields.text('host', 300),
     settings: readSettings(fields),
-    parts: readParts(fields, object),
+    parts,
   };
+}
+
+/** The parts are read by their lines where these are as they are written, since they are by far the most of it. */
+function openRecord(bytes: Uint8Array, object: string): { fields: Fields; parts: PartRecord[] } {
+  const { whole, body } = provenBody(bytes, object);
+  const split = splitRecord(body);
+  const fields = new Fields(parseFormat1(split?.rest ?? whole.toString('utf8'), object), object, '');
+  try {
+    return { fields, parts: readParts(fields, split?.parts ?? rawParts(fields), object) };
+  } catch (error) {
+    if (error instanceof SyntaxError) throw untrusted(object, 'it is not JSON', 'bad-format', error);
+    throw error;
+  }
 }
 
 /** Nothing that sorts behind a backup can be its parent. */

@@ -3,6 +3,7 @@ import { checkRelativePath } from '../postgres/relative-path.ts';
 import { Fields, isText, isWhole } from './backup-record-fields.ts';
 import type { FileRecord, FrameRecord, PartRecord, StoredRecord } from './backup-record.ts';
 import { TAIL_BYTES } from './object-head.ts';
+import type { RawPart } from './record-lines.ts';
 
 const MOST_PARTS = 1_000_000;
 const MOST_FRAMES = 10_000_000;
@@ -11,20 +12,35 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const TAR_BLOCK = 512;
 const CELLS = 3;
 
-/** The parts of a record: each number once, frames without gaps, every path checked and named once. Throws `bad-format`. */
-export function readParts(fields: Fields, object: string): PartRecord[] {
+/**
+ * The parts of a record: each number once, frames without gaps, every path checked and named once. Throws `bad-format`, and what going through
+ * `raw` throws.
+ */
+export function readParts(fields: Fields, raw: Iterable<RawPart>, object: string): PartRecord[] {
   const seen = new Set<string>();
   const numbers = new Set<number>();
-  const parts = fields.list('parts', MOST_PARTS, (item, where) => {
-    const part = new Fields(item, object, where);
+  const parts: PartRecord[] = [];
+  for (const { head, rows } of raw) {
+    if (parts.length >= MOST_PARTS) throw fields.wrong('parts');
+    const part = new Fields(head, object, `parts[${parts.length}]`);
     const number = Number(/^part-([1-9][0-9]{0,6})\.tar\.zst$/.exec(part.text('name', 30))?.[1] ?? 0);
     if (number === 0 || numbers.has(number)) throw part.wrong('name');
     numbers.add(number);
     const stored = storedFields(part);
-    return { number, ...stored, frames: readFrames(part, stored, seen, object) };
-  });
+    const frames = readFrames(rows, stored, seen, (name) => wrongFrame(object, `parts[${parts.length}].${name}`));
+    if (typeof frames === 'string') throw part.wrong(frames);
+    parts.push({ number, ...stored, frames });
+  }
   if (parts.length === 0) throw fields.wrong('parts');
   return parts;
+}
+
+/** The parts of a document that is one value. */
+export function rawParts(fields: Fields): RawPart[] {
+  return fields.list('parts', MOST_PARTS, (head) => {
+    const rows = (head as { frames?: unknown } | null)?.frames;
+    return { head, rows: Array.isArray(rows) ? (rows as unknown[]) : [undefined] };
+  });
 }
 
 export function storedFields(fields: Fields): StoredRecord {
@@ -36,19 +52,26 @@ export function storedFields(fields: Fields): StoredRecord {
   };
 }
 
-function readFrames(part: Fields, stored: StoredRecord, seen: Set<string>, object: string): FrameRecord[] {
+/** A text: the field of the part that does not fit. */
+function readFrames(
+  rows: Iterable<unknown>,
+  stored: StoredRecord,
+  seen: Set<string>,
+  wrong: (name: string) => WalholdError,
+): FrameRecord[] | string {
   let storedBytes = 0;
   let plainBytes = 0;
-  const frames = part.list('frames', MOST_FRAMES, (item, where) => {
-    const frame = readFrame(item, seen);
-    if (frame === undefined || frame.offset !== storedBytes) throw wrongFrame(object, where);
+  const frames: FrameRecord[] = [];
+  for (const row of rows) {
+    const frame = readFrame(row, seen);
+    if (frame === undefined || frame.offset !== storedBytes || frames.length >= MOST_FRAMES)
+      throw wrong(`frames[${frames.length}]`);
     storedBytes += frame.storedBytes;
     plainBytes += frame.plainBytes;
-    return frame;
-  });
-  if (storedBytes !== stored.storedBytes - TAIL_BYTES) throw part.wrong('storedBytes');
-  if (plainBytes !== stored.plainBytes) throw part.wrong('plainBytes');
-  return frames;
+    frames.push(frame);
+  }
+  if (storedBytes !== stored.storedBytes - TAIL_BYTES) return 'storedBytes';
+  return plainBytes === stored.plainBytes ? frames : 'plainBytes';
 }
 
 function readFrame(item: unknown, seen: Set<string>): FrameRecord | undefined {

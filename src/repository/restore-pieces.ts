@@ -1,11 +1,10 @@
 /** How the bytes of a backup are handed out to threads: runs of frames, large enough to read in one go, small enough to share. */
-import { WalholdError } from '../base/errors.ts';
 import type { Manifest } from '../postgres/manifest-reader.ts';
-import { pathKey } from '../postgres/path-key.ts';
 import { TAR_END_BYTES } from '../stream/tar-header.ts';
 import type { PartMark } from './authentic-part.ts';
 import type { BackupRecord, FrameRecord, PartRecord } from './backup-record.ts';
 import { isRead, type LinkUse, type MemberUse, type Selection } from './chain-files.ts';
+import { FileTable } from './file-table.ts';
 import type { JoinState } from './join-state.ts';
 import type { BackupId } from './layout.ts';
 
@@ -22,7 +21,7 @@ export interface RestorePiece {
   offset: number;
   storedBytes: number;
   plainBytes: number;
-  /** The regular files in it, in order. */
+  /** The regular files in it, in order; put together when it is asked for. */
   files: readonly PieceFile[];
   /** Whether the archive's end is in it. */
   ends: boolean;
@@ -51,6 +50,8 @@ export const WHOLE_BACKUP: Needed = { newest: true, use: () => 'whole' };
 
 const MOST_BYTES = 64 * 1024 * 1024;
 const LEAST_BYTES = 4 * 1024 * 1024;
+/** Small ones that compress well: what a thread keeps of each counts more than their bytes. */
+const MOST_FILES = 2000;
 /** With so many pieces to a thread, none waits long for the last. */
 const PIECES_PER_JOB = 8;
 /** A shorter gap between needed frames is read through: that is cheaper than another request. */
@@ -66,114 +67,113 @@ export function piecesOf(
   jobs: number,
   needed: Needed = WHOLE_BACKUP,
 ): RestorePiece[] {
-  const digests = digestsOf(record, manifest);
+  const table = FileTable.of(record, manifest);
   const total = record.parts.reduce((sum, part) => sum + part.storedBytes, 0);
   const wanted = Math.min(MOST_BYTES, Math.max(LEAST_BYTES, Math.ceil(total / (jobs * PIECES_PER_JOB))));
-  const pieces = record.parts.flatMap((part) => cutPart(part, wanted, { digests, id: record.id, ...needed }));
-  if (digests.size > 0) {
-    const [missing = ''] = digests.keys();
-    throw disagree(record.id, `${shown(missing)} is in the manifest and in no part`);
+  const cutting = { table, id: record.id, wanted, ...needed };
+  const pieces: RestorePiece[] = [];
+  let files = 0;
+  for (const part of record.parts) {
+    pieces.push(...cutPart(part, files, cutting));
+    files = part.frames.reduce((sum, frame) => sum + frame.files.length, files);
   }
   return pieces.sort((a, b) => b.plainBytes - a.plainBytes);
 }
 
-type Digests = Map<string, { size: number; sha256: string }>;
+type Cutting = Needed & { table: FileTable; id: BackupId; wanted: number };
 
-function digestsOf({ id }: Pick<BackupRecord, 'id'>, manifest: Manifest): Digests {
-  const digests: Digests = new Map();
-  for (const { path, size, checksum } of manifest.files) {
-    if (checksum?.algorithm !== 'SHA256') throw disagree(id, `${shown(pathKey(path))} has no SHA-256 in the manifest`);
-    digests.set(pathKey(path), { size, sha256: checksum.hex });
-  }
-  return digests;
-}
-
-type Cutting = Needed & { digests: Digests; id: BackupId };
-
-function cutPart(part: PartRecord, wanted: number, cutting: Cutting): RestorePiece[] {
+/** `firstFile`: the number of the part's first file in the record. */
+function cutPart(part: PartRecord, firstFile: number, cutting: Cutting): RestorePiece[] {
   const pieces: RestorePiece[] = [];
-  let open: OpenRun = { frames: [], storedBytes: 0 };
+  let open = emptyRun();
   /** Frames that are read only if another one of the same piece follows. */
-  let gap: OpenRun = { frames: [], storedBytes: 0 };
+  let gap = emptyRun();
   const close = (): void => {
     if (open.frames.length > 0) pieces.push(pieceOf(part, open.frames, cutting));
-    open = { frames: [], storedBytes: 0 };
-    gap = { frames: [], storedBytes: 0 };
+    open = emptyRun();
+    gap = emptyRun();
   };
-  for (const [index, one] of part.frames.entries()) {
-    const frame = withUses(one, index === part.frames.length - 1, cutting);
-    const storedBytes = gap.storedBytes + frame.storedBytes;
-    if (open.frames.length > 0 && open.storedBytes + storedBytes > wanted) close();
-    if (!frame.needed) {
+  let number = firstFile;
+  for (const [index, record] of part.frames.entries()) {
+    const frame = { record, firstFile: number };
+    const isNeeded = decide(frame, index === part.frames.length - 1, cutting);
+    number += record.files.length;
+    const storedBytes = gap.storedBytes + record.storedBytes;
+    const files = open.files + record.files.length;
+    if (open.frames.length > 0 && (open.storedBytes + storedBytes > cutting.wanted || files > MOST_FILES)) close();
+    if (!isNeeded) {
       if (open.frames.length > 0) {
         gap.frames.push(frame);
         gap.storedBytes = storedBytes;
+        gap.files += record.files.length;
       }
       if (gap.storedBytes > GAP_BYTES) close();
       continue;
     }
     open.frames.push(...gap.frames, frame);
-    open.storedBytes += storedBytes;
-    gap = { frames: [], storedBytes: 0 };
+    open.storedBytes += gap.storedBytes + record.storedBytes;
+    open.files += gap.files + record.files.length;
+    gap = emptyRun();
   }
   close();
   return pieces;
 }
 
 interface OpenRun {
-  frames: UsedFrame[];
+  frames: NumberedFrame[];
   storedBytes: number;
+  files: number;
 }
 
-interface UsedFrame extends Omit<FrameRecord, 'files'> {
-  files: readonly PieceFile[];
-  needed: boolean;
+function emptyRun(): OpenRun {
+  return { frames: [], storedBytes: 0, files: 0 };
 }
 
-function withUses(frame: FrameRecord, last: boolean, { digests, id, newest, use, select }: Cutting): UsedFrame {
-  const files = frame.files.map(({ path, size }) => {
-    const key = pathKey(path);
-    const known = digests.get(key);
-    if (known === undefined) throw disagree(id, `${shown(key)} is in a part and not in the manifest`);
-    if (known.size !== size)
-      throw disagree(id, `${shown(key)} has ${size} bytes in a part, ${known.size} in the manifest`);
-    digests.delete(key);
-    const member = { path, size, sha256: known.sha256, use: use(path) };
-    if (select !== undefined) member.use = select(member);
-    return member;
-  });
+interface NumberedFrame {
+  record: FrameRecord;
+  firstFile: number;
+}
+
+/** What becomes of its files, and so whether it is needed. */
+function decide({ record, firstFile }: NumberedFrame, last: boolean, { table, newest, use, select }: Cutting): boolean {
+  let isNeeded = false;
+  for (const [index, { path, size }] of record.files.entries()) {
+    const number = firstFile + index;
+    const inChain = use(path);
+    const chosen = select?.({ path, size, sha256: table.sha256(number), use: inChain }) ?? inChain;
+    table.setUse(number, chosen);
+    isNeeded ||= isRead(chosen);
+  }
   // Of the newest also those without files: they hold directories, and the ends of archives.
-  const isEnd = last && frame.plainBytes === TAR_END_BYTES && select !== undefined;
-  const needed = files.some((file) => isRead(file.use)) || (newest && files.length === 0 && !isEnd);
-  return { ...frame, files, needed };
+  const isEnd = last && record.plainBytes === TAR_END_BYTES && select !== undefined;
+  return isNeeded || (newest && record.files.length === 0 && !isEnd);
 }
 
 function pieceOf(
   { number: part, storedBytes, sha256, crc32c, frames: all }: PartRecord,
-  frames: readonly UsedFrame[],
-  { id, newest }: Cutting,
+  frames: readonly NumberedFrame[],
+  { id, newest, table }: Cutting,
 ): RestorePiece {
-  const sum = (pick: (frame: UsedFrame) => number): number => frames.reduce((total, frame) => total + pick(frame), 0);
+  const sum = (pick: (frame: FrameRecord) => number): number =>
+    frames.reduce((total, { record }) => total + pick(record), 0);
   return {
     backup: id,
     newest,
     part,
     mark: { storedBytes, sha256, crc32c },
-    offset: frames[0]?.offset ?? 0,
+    offset: frames[0]?.record.offset ?? 0,
     storedBytes: sum((frame) => frame.storedBytes),
     plainBytes: sum((frame) => frame.plainBytes),
-    files: frames.flatMap(({ files }) => files),
-    ends: frames.at(-1)?.offset === all.at(-1)?.offset,
+    get files(): PieceFile[] {
+      return frames.flatMap((frame) => pieceFiles(frame, table));
+    },
+    ends: frames.at(-1)?.record.offset === all.at(-1)?.offset,
   };
 }
 
-function shown(key: string): string {
-  return key.startsWith('\0') ? key.slice(1, 200) : key.slice(0, 200);
-}
-
-function disagree(id: string, detail: string): WalholdError {
-  return new WalholdError('damaged', `the record and the manifest of backup ${id} do not agree`, {
-    detail,
-    hint: 'Restore another backup, or see "walhold verify".',
+function pieceFiles({ record, firstFile }: NumberedFrame, table: FileTable): PieceFile[] {
+  return record.files.map(({ path, size }, index) => {
+    const number = firstFile + index;
+    return { path, size, sha256: table.sha256(number), use: table.use(number) };
   });
 }

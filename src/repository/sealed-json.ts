@@ -13,6 +13,11 @@ export function sealJson(lines: readonly string[]): Buffer {
 
 /** Reads such a document of format 1; `object` is for messages. Throws `bad-format`, or `damaged` where its digest does not fit. */
 export function openSealedJson(bytes: Uint8Array, object: string): unknown {
+  return parseFormat1(provenBody(bytes, object).whole.toString('utf8'), object);
+}
+
+/** The bytes of such a document before its last line, proven by that. */
+export function provenBody(bytes: Uint8Array, object: string): { whole: Buffer; body: Buffer } {
   const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const lastLine = whole.lastIndexOf(0x0a, whole.length - 2) + 1;
   const digest = /^"sha256": "([0-9a-f]{64})"\}\n$/.exec(whole.toString('latin1', lastLine, lastLine + 100))?.[1];
@@ -20,9 +25,14 @@ export function openSealedJson(bytes: Uint8Array, object: string): unknown {
   if (createHash('sha256').update(whole.subarray(0, lastLine)).digest('hex') !== digest) {
     throw untrusted(object, 'its digest does not fit its contents', 'damaged');
   }
+  return { whole, body: whole.subarray(0, lastLine) };
+}
+
+/** JSON of format 1. Throws `bad-format`. */
+export function parseFormat1(text: string, object: string): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(whole.toString('utf8'));
+    value = JSON.parse(text);
   } catch (error) {
     throw untrusted(object, 'it is not JSON', 'bad-format', error);
   }
@@ -34,7 +44,8 @@ export function openSealedJson(bytes: Uint8Array, object: string): unknown {
   });
 }
 
-function untrusted(
+/** What is not to be trusted, and why. */
+export function untrusted(
   object: string,
   detail: string,
   code: 'bad-format' | 'damaged' = 'bad-format',

@@ -1,6 +1,6 @@
 /** One backup in one repository: its record, its objects by name and size, its manifest, and the contents of its parts. */
 import { mapParallel } from '../base/parallel.ts';
-import { parseManifest, type Manifest, type ManifestEntry } from '../postgres/manifest-reader.ts';
+import { parseManifest, type ManifestEntry, type ParsedManifest } from '../postgres/manifest-reader.ts';
 import { sha256 } from '../stream/checksum.ts';
 import { readAuthentic } from './authentic.ts';
 import { findObjects, objectsOf, type StreamedObject } from './backup-objects.ts';
@@ -82,7 +82,7 @@ async function verifyManifest(
 }
 
 /** Files that only one of record and manifest has, or with another size; the range of WAL. */
-function* manifestMismatches(record: BackupRecord, manifest: Manifest): Generator<string> {
+function* manifestMismatches(record: BackupRecord, manifest: ParsedManifest): Generator<string> {
   const listed = new Map(manifest.files.map((file) => [pathKey(file.path), file]));
   for (const { frames } of record.parts) {
     for (const { path, size } of frames.flatMap(({ files }) => files)) {

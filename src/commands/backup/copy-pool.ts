@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
+import { THREAD_LIMITS } from '../thread-limits.ts';
 import { thrownError } from '../../base/plain-error.ts';
 import type { CopiedUnit, CopyUnit, FinishedPart, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
@@ -53,7 +54,7 @@ class CopyWorker {
   readonly #parts: FinishedPart[] = [];
 
   constructor(input: ThreadInput) {
-    this.#worker = new Worker(threadFile('backup-thread'), { workerData: input });
+    this.#worker = new Worker(threadFile('backup-thread'), { workerData: input, resourceLimits: THREAD_LIMITS });
     this.ended = watchExit(this.#worker, 'copying', (error) => this.#result.reject(error));
     this.#result.promise.catch(() => undefined);
   }

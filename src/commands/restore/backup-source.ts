@@ -1,6 +1,6 @@
 /** The objects of a backup beside its parts, each from the first repository that gives it whole and right. */
 import { WalholdError } from '../../base/errors.ts';
-import { parseManifest, type Manifest } from '../../postgres/manifest-reader.ts';
+import { openManifest, type Manifest } from '../../postgres/manifest-reader.ts';
 import { oldestAuthenticPart } from '../../repository/authentic-part.ts';
 import { readAuthentic } from '../../repository/authentic.ts';
 import { readBackup } from '../../repository/backups.ts';
@@ -49,7 +49,7 @@ export async function readManifest(
       return plain;
     });
   });
-  return { manifest: parseManifest(bytes), bytes };
+  return { manifest: openManifest(bytes), bytes };
 }
 
 /** The tar of configuration from outside the data directory, as stored, without its tail. */

@@ -1,6 +1,6 @@
 /** `--only-db`: which files are restored as they are, and which as zeros. */
 import { WalholdError } from '../../base/errors.ts';
-import { databaseFile } from '../../postgres/database-path.ts';
+import { databaseOf } from '../../postgres/database-path.ts';
 import type { DatabaseRecord } from '../../repository/backup-record.ts';
 import type { BackupSummary } from '../../repository/backups.ts';
 
@@ -46,13 +46,12 @@ function isSystem({ oid, template }: DatabaseRecord): boolean {
 }
 
 /**
- * Without `PG_VERSION` a directory is no database's. All else is zeros, `pg_filenode.map` too: by that a server refuses connections to
- * such a database, before it looks for a catalog that is not there and stops altogether.
+ * All of a database's directory, `PG_VERSION` too, which nothing but a connection looks at: by that a server refuses them. It must not go on
+ * to `pg_filenode.map`, which the log may bring back: with that, and no catalogs, it stops altogether (load_critical_index, relcache.c).
  */
 function blankIn(whole: ReadonlySet<number>): ChosenDatabases['isBlank'] {
   return (path) => {
-    const file = databaseFile(typeof path === 'string' ? path : Buffer.from(path).toString('latin1'));
-    if (file === undefined || file.name === 'PG_VERSION') return false;
-    return file.database >= FIRST_NORMAL_OID && !whole.has(file.database);
+    const database = databaseOf(typeof path === 'string' ? path : Buffer.from(path).toString('latin1'));
+    return database !== undefined && database >= FIRST_NORMAL_OID && !whole.has(database);
   };
 }

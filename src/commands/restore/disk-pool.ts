@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { thrownError } from '../../base/plain-error.ts';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
+import { THREAD_LIMITS } from '../thread-limits.ts';
 import type { DiskInput, FromDiskThread, SizedFile, ToDiskThread } from './disk-protocol.ts';
 
 /** One errand ends with the file by which it reaches one of these. */
@@ -72,7 +73,7 @@ class DiskWorker {
   #answered: (message: FromDiskThread) => void = () => {};
 
   constructor(input: DiskInput) {
-    this.#worker = new Worker(threadFile('disk-thread'), { workerData: input });
+    this.#worker = new Worker(threadFile('disk-thread'), { workerData: input, resourceLimits: THREAD_LIMITS });
     this.#gone = watchExit(this.#worker, 'comparing', (error) => this.#failure.reject(error));
     this.#worker.on('message', (message: FromDiskThread) => {
       if (message.kind === 'failed') this.#failure.reject(thrownError(message.error));

@@ -132,7 +132,7 @@ async function checkLink(
     for (const key of there) missing.delete(key);
   }
   for (const [key, message] of missing) throw unfit('not-found', record, `${key}: ${message}`);
-  const sha256 = manifest.files.find(({ path }) => path === 'backup_label')?.checksum?.hex;
+  const sha256 = digestOf(manifest, 'backup_label');
   const place = memberPlace(record, 'backup_label');
   if (sha256 === undefined || place === undefined) throw unfit('damaged', record, 'it has no backup_label');
   const wanted = { path: 'backup_label', sha256, place };
@@ -144,6 +144,11 @@ async function checkLink(
       ? labelMisfit(label, parent)
       : 'its label and its record begin at different places';
   if (misfit !== undefined) throw unfit('damaged', record, misfit);
+}
+
+function digestOf({ files }: Manifest, wanted: string): string | undefined {
+  for (const { path, checksum } of files) if (path === wanted) return checksum?.hex;
+  return undefined;
 }
 
 function unfit(code: 'damaged' | 'not-found', { id }: BackupRecord, detail: string): WalholdError {

@@ -4,6 +4,7 @@ import type { Stranger } from '../../store/store.ts';
 import { thrownError } from '../../base/plain-error.ts';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
+import { THREAD_LIMITS } from '../thread-limits.ts';
 import type { JoinedFiles } from './joined-files.ts';
 import type { BlankFile, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
@@ -80,7 +81,7 @@ class RestoreWorker {
   #onMessage: (message: FromThread) => void = () => {};
 
   constructor({ input, warn, onStranger }: Pick<RestoreRun, 'input' | 'warn' | 'onStranger'>) {
-    this.#worker = new Worker(threadFile('restore-thread'), { workerData: input });
+    this.#worker = new Worker(threadFile('restore-thread'), { workerData: input, resourceLimits: THREAD_LIMITS });
     this.#gone = watchExit(this.#worker, 'restoring', (error) => this.#failure.reject(error));
     this.#worker.on('message', (message: FromThread) => {
       if (message.kind === 'failed') this.#failure.reject(thrownError(message.error));

@@ -7,6 +7,7 @@ import type { TarEntry } from '../../stream/untar.ts';
 import { BaseMember } from './base-member.ts';
 import { IncrementalMember, openMade } from './incremental-member.ts';
 import { UNUSED, WholeFile, type JoinStep, type MemberContent } from './member-content.ts';
+import { PathList } from './path-list.ts';
 import { attempt, syncPath, TargetPlaces } from './target-places.ts';
 import type { BlankFile, TargetLayout } from './thread-protocol.ts';
 
@@ -23,7 +24,7 @@ const EARLY_SYNC_BYTES = 4 * 1024 * 1024;
 export class RestoredFiles {
   readonly #layout: TargetLayout;
   readonly #places: TargetPlaces;
-  readonly #unsynced: Buffer[] = [];
+  readonly #unsynced: PathList = new PathList();
   /** The larger files, one after another. */
   #early: Promise<void> = Promise.resolve();
   #open: MemberContent | undefined;
@@ -50,7 +51,7 @@ export class RestoredFiles {
         ftruncateSync(fd, size);
         closeSync(fd);
       });
-      this.#unsynced.push(place);
+      this.#unsynced.add(place);
     }
   }
 
@@ -75,7 +76,7 @@ export class RestoredFiles {
   /** The piece at hand is complete. Answers how far it has brought the files that are joined. */
   keep(): JoinStep[] {
     for (const { path, bytes } of this.#complete) {
-      if (bytes < EARLY_SYNC_BYTES) this.#unsynced.push(path);
+      if (bytes < EARLY_SYNC_BYTES) this.#unsynced.add(path);
       else this.#early = this.#early.then(() => syncEarly(path));
     }
     // Reported by sync.
@@ -97,7 +98,7 @@ export class RestoredFiles {
   async sync(): Promise<void> {
     await this.#early;
     for (const path of this.#unsynced) syncPath(path);
-    this.#unsynced.length = 0;
+    this.#unsynced.clear();
     this.#places.sync();
   }
 

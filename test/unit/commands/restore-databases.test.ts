@@ -46,7 +46,7 @@ describe('restore --only-db', () => {
     for (const [path, content] of Object.entries({ ...files(16_384), ...files(16_386), 'global/1262': 'shared' })) {
       expect(await readFile(at(path), 'utf8'), path).toBe(content);
     }
-    expect(await readFile(at('base/16385/PG_VERSION'), 'utf8')).toBe('15\n');
+    expect(isZero(await readFile(at('base/16385/PG_VERSION')))).toBe(true);
     for (const path of ['base/16385/1259', 'base/16385/pg_filenode.map', 'base/17000/1']) {
       const { size, blocks, mode, uid } = await stat(at(path));
       expect(blocks, path).toBe(0);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Manifest } from '../../../src/postgres/manifest-reader.ts';
+import type { ParsedManifest } from '../../../src/postgres/manifest-reader.ts';
 import type { FrameRecord, PartRecord } from '../../../src/repository/backup-record.ts';
 import type { BackupId } from '../../../src/repository/layout.ts';
 import { piecesOf } from '../../../src/repository/restore-pieces.ts';
@@ -23,8 +23,8 @@ function part(number: number, sizes: readonly number[]): PartRecord {
 
 function manifestOf(
   parts: readonly PartRecord[],
-  change: (files: Manifest['files']) => Manifest['files'] = (f) => f,
-): Manifest {
+  change: (files: ParsedManifest['files']) => ParsedManifest['files'] = (f) => f,
+): ParsedManifest {
   const files = parts
     .flatMap(({ frames }) => frames.flatMap((frame) => frame.files))
     .map(({ path, size }) => ({
@@ -65,7 +65,7 @@ describe('the pieces of a backup', () => {
   });
 
   const parts = [part(1, [1, 2])];
-  const table: [string, (files: Manifest['files']) => Manifest['files'], RegExp][] = [
+  const table: [string, (files: ParsedManifest['files']) => ParsedManifest['files'], RegExp][] = [
     ['lacks a file', (files) => files.slice(1), /1\/0 is in a part and not in the manifest/],
     [
       'has one more',
