@@ -1,6 +1,6 @@
 /** What becomes of the members of an archive as their bytes come by. */
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, writeSync } from 'node:fs';
 import { WalholdError } from '../../base/errors.ts';
 import type { JoinState } from '../../repository/join-state.ts';
 import type { PieceFile } from '../../repository/restore-pieces.ts';
@@ -53,11 +53,16 @@ export class ContentProof {
   }
 }
 
-/** A file as it is stored. */
+/** So many zeros side by side, at a place that can be divided by it, stay a hole. */
+const HOLE_BYTES = 64 * 1024;
+const ZEROS = Buffer.alloc(HOLE_BYTES);
+
+/** A file as it is stored, without blocks where it has long ranges of zeros. */
 export class WholeFile implements MemberContent {
   readonly #fd: number;
   readonly #path: Buffer;
   readonly #proof: ContentProof;
+  #endsInHole = false;
 
   /** The descriptor is closed at the end. */
   constructor(fd: number, path: Buffer, expected: PieceFile) {
@@ -67,12 +72,27 @@ export class WholeFile implements MemberContent {
   }
 
   write(chunk: Uint8Array): void {
+    const position = this.#proof.bytes;
     this.#proof.add(chunk);
-    writeAll(this.#fd, this.#path, chunk, undefined);
+    let from = 0;
+    // What is written together ends where a hole begins.
+    for (let at = 0; at < chunk.length;) {
+      const end = Math.min(chunk.length, at + HOLE_BYTES - ((position + at) % HOLE_BYTES));
+      if (end - at === HOLE_BYTES && ZEROS.equals(chunk.subarray(at, end))) {
+        if (from < at) writeAll(this.#fd, this.#path, chunk.subarray(from, at), position + from);
+        from = end;
+      }
+      at = end;
+    }
+    this.#endsInHole = from === chunk.length;
+    if (from < chunk.length) writeAll(this.#fd, this.#path, chunk.subarray(from), position + from);
   }
 
   end(): undefined {
-    attempt(this.#path, () => closeSync(this.#fd));
+    attempt(this.#path, () => {
+      if (this.#endsInHole) ftruncateSync(this.#fd, this.#proof.bytes);
+      closeSync(this.#fd);
+    });
     this.#proof.prove();
   }
 

@@ -62,10 +62,12 @@ export async function openChain(reading: ChainReading): Promise<OpenedChain> {
     if (index === 0) selection = await reading.select(read);
     const contents = withPieces(reading, read, files, selection?.plan);
     if (newestFirst.length > 1) await checkLink(reading.sourceOf(link), contents, newestFirst[index + 1]?.summary);
-    for (const { plainBytes: bytes, files: members } of contents.pieces) {
+    for (const { plainBytes: bytes, storedBytes, files: members } of contents.pieces) {
       plainBytes += bytes;
+      const dense = Math.min(1, (storedBytes * MOST_RATIO) / Math.max(1, bytes));
       for (const { path, size, use } of members) {
-        if (use === 'whole' || use === 'base' || (use === 'blocks' && index === 0)) addNeed(needs, path, size);
+        if (use === 'whole' || use === 'base' || (use === 'blocks' && index === 0))
+          addNeed(needs, path, Math.ceil(size * dense));
       }
     }
     mostPieces = Math.max(mostPieces, contents.pieces.length);
@@ -79,6 +81,9 @@ export async function openChain(reading: ChainReading): Promise<OpenedChain> {
     linksFrom(reading, first, selection?.below(joined));
   return { record, manifest, manifestBytes, parent, plainBytes, mostPieces, needs, links, selection };
 }
+
+/** What compresses better than this is zeros, and they take no space. */
+const MOST_RATIO = 1000;
 
 interface LinkContents {
   record: BackupRecord;
