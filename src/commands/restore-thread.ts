@@ -3,7 +3,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
 import { SILENT } from '../base/log.ts';
-import { closeRepositories, openRepositories } from '../repository/repository.ts';
+import { closeRepositories, openRepositories, type Repository } from '../repository/repository.ts';
 import { plainError } from '../base/plain-error.ts';
 import { PieceRestorer } from './restore/piece-restorer.ts';
 import { RestoreCounters } from './restore/restore-counters.ts';
@@ -28,16 +28,7 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
     onStranger: (repository, stranger) => say({ kind: 'stranger', repository, stranger }),
   });
   const files = new RestoredFiles(input.layout);
-  const counters = new RestoreCounters(input.counters);
-  const restorer = new PieceRestorer({
-    holders: (backup) => repositories.filter(({ number }) => input.holders[backup]?.includes(number) === true),
-    files,
-    signal: stop.signal,
-    progress: (stored, plain) => counters.add(stored, plain),
-    warn({ repository, error }, object) {
-      say({ kind: 'warning', message: `${repository.url}/${object} is read from elsewhere`, error: plainError(error) });
-    },
-  });
+  const restorer = restorerOf(input, { repositories, files, signal: stop.signal, say });
   let work: Promise<void> = Promise.resolve();
   const fail = (error: unknown): void => {
     stop.abort(error);
@@ -74,6 +65,32 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
         work = work.finally(() => port.close());
     }
     work.catch(fail);
+  });
+}
+
+function restorerOf(
+  input: ThreadInput,
+  {
+    repositories,
+    files,
+    signal,
+    say,
+  }: {
+    repositories: readonly Repository[];
+    files: RestoredFiles;
+    signal: AbortSignal;
+    say: (message: FromThread) => void;
+  },
+): PieceRestorer {
+  const counters = new RestoreCounters(input.counters);
+  return new PieceRestorer({
+    holders: (backup) => repositories.filter(({ number }) => input.holders[backup]?.includes(number) === true),
+    files,
+    signal,
+    progress: (stored, plain) => counters.add(stored, plain),
+    warn({ repository, error }, object) {
+      say({ kind: 'warning', message: `${repository.url}/${object} is read from elsewhere`, error: plainError(error) });
+    },
   });
 }
 

@@ -56,6 +56,19 @@ describe('the pieces of a backup', () => {
     );
   });
 
+  it('hold no more than 2000 files, which are put together when they are asked for', () => {
+    const files = (first: number): FrameRecord['files'] =>
+      Array.from({ length: 700 }, (_, index) => ({ path: `base/5/${first + index}`, size: 1, at: 512 + 1024 * index }));
+    const frames = Array.from({ length: 10 }, (_, index) => {
+      return { offset: index * 100, storedBytes: 100, plainBytes: 716_800, files: files(1000 * index) };
+    });
+    const whole = { number: 1, plainBytes: 7_168_000, storedBytes: 2024, sha256: digest, crc32c: 0, frames };
+    const pieces = piecesOf({ id, parts: [whole] }, manifestOf([whole]), 1);
+    expect(pieces.map((piece) => piece.files.length)).toEqual([1400, 1400, 1400, 1400, 1400]);
+    expect(pieces[0]?.files).not.toBe(pieces[0]?.files);
+    expect(structuredClone(pieces[0])?.files).toEqual(pieces[0]?.files);
+  });
+
   it('are no larger than 64 MiB unless one frame is, and let several threads share one part', () => {
     const parts = [part(1, [...Array.from({ length: 400 }, () => 10), 900])];
     const pieces = piecesOf({ id, parts }, manifestOf(parts), 4);
