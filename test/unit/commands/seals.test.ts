@@ -21,6 +21,8 @@ import { LONG } from '../../support/effort.ts';
 import { SYSTEM_ID } from '../../support/file-repository.ts';
 import { NOW } from '../../support/memory-store.ts';
 import { seededNumbers } from '../../support/killer.ts';
+import { repositoryOn } from '../../support/tampered-repository.ts';
+import { VersionedMemoryBucket } from '../../support/versioned-memory-store.ts';
 import { clock, GIB, keyOf, nameOf, PER_LOG, SealedWorld, storedAt } from '../../support/sealed-world.ts';
 
 const { signal } = new AbortController();
@@ -142,6 +144,24 @@ describe('with seals', () => {
     expect(await lists(false)).toBe(1);
     // By directories, both ends, and what was drawn by lot.
     expect(await lists(true)).toBe(1 + 2 + 1);
+  });
+
+  it('a bucket that keeps versions is asked no more often, however many backups it holds', async () => {
+    const world = await plainWorld();
+    for (let segno = 100; segno < 180; segno += 1) await world.putBackup(segno);
+    await world.seal();
+    const bucket = new VersionedMemoryBucket();
+    for (const key of world.memory.objects.keys()) bucket.put(key, world.memory.content(key) ?? Buffer.alloc(0));
+    const read = async (repository: Repository): Promise<string> => {
+      const log = textLog('test', 'error', () => {});
+      const context = { signal, clock, random: () => 0, config: { jobs: 4 }, log, asOf: undefined };
+      const { backups, windows, gaps } = (await readList(context as unknown as CommandContext, [repository])).result;
+      return JSON.stringify({ backups: backups.map(({ id }) => id), windows, gaps });
+    };
+    expect(await read(repositoryOn(bucket))).toBe(await read({ ...world.repository, lock: undefined }));
+    const listings = bucket.requests.filter((request) => /^(list|versions) /.test(request));
+    expect(listings.length).toBeLessThan(20);
+    expect(bucket.requests.filter((request) => request.includes('backup.json'))).toHaveLength(81);
   });
 
   it('a log that is less than it says makes it count for nothing, and is named', async () => {
