@@ -40,7 +40,7 @@ export async function listSegments(
   return { segments, partials };
 }
 
-/** The numbers of a timeline's logs of which something is stored, rising, from that of segment `from` on: one listing by directories. */
+/** The numbers of a timeline's logs that have a directory, rising, from that of segment `from` on: one listing. What is in it may be gone. */
 export async function listLogs(
   { store }: Pick<Repository, 'store'>,
   timeline: TimelineId,
@@ -51,7 +51,7 @@ export async function listLogs(
   const begin = from === undefined || from <= 0n ? undefined : logPrefix(segmentName(timeline, from, segmentBytes));
   const after = begin === undefined ? {} : { after: begin.slice(0, -1) };
   const prefix = timelinePrefix(formatTimeline(timeline));
-  for await (const entry of store.list(prefix, { signal, delimited: true, ...after })) {
+  for await (const entry of store.list(prefix, { signal, delimited: true, maybeEmpty: true, ...after })) {
     const directory = entry.kind === 'directory' ? parseLogDirectory(entry.prefix) : undefined;
     if (directory?.timeline === timeline) logs.push(directory.log);
     else onStrange?.(entry.kind === 'directory' ? entry.prefix : entry.key);

@@ -63,7 +63,9 @@ async function* walk(
         yield { kind: 'object', ...objectInfo((run[index] as Name).key, stats, options.now) };
       }
     } else {
-      const held = await Promise.all(run.map(({ key }) => holdsObject(root, key, options.signal)));
+      const isTold = async ({ key }: Name): Promise<boolean> =>
+        options.maybeEmpty === true || (await holdsObject(root, key, options.signal));
+      const held = await Promise.all(run.map(isTold));
       for (const [index, { key }] of run.entries()) if (held[index] === true) yield { kind: 'directory', prefix: key };
     }
   }

@@ -140,6 +140,8 @@ export interface ListOptions extends CallOptions {
    * with `after`, one that sorts after it, unless `after` is that very entry.
    */
   delimited?: boolean;
+  /** Folded entries need not be proven to hold an object, where that takes a look at each (files): the caller looks, or can do without. */
+  maybeEmpty?: boolean;
   /** Stop after about so many entries: a wish for small requests; more may come. */
   limit?: number;
 }
