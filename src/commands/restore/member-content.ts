@@ -53,7 +53,7 @@ export class ContentProof {
   }
 }
 
-/** So many zeros side by side, at a place that can be divided by it, stay a hole. */
+/** What lies between two multiples of this in the file, or as much of it as comes at once, stays a hole if it is zeros. */
 const HOLE_BYTES = 64 * 1024;
 const ZEROS = Buffer.alloc(HOLE_BYTES);
 
@@ -78,7 +78,7 @@ export class WholeFile implements MemberContent {
     // What is written together ends where a hole begins.
     for (let at = 0; at < chunk.length;) {
       const end = Math.min(chunk.length, at + HOLE_BYTES - ((position + at) % HOLE_BYTES));
-      if (end - at === HOLE_BYTES && ZEROS.equals(chunk.subarray(at, end))) {
+      if (ZEROS.compare(chunk, at, end, 0, end - at) === 0) {
         if (from < at) writeAll(this.#fd, this.#path, chunk.subarray(from, at), position + from);
         from = end;
       }

@@ -62,6 +62,24 @@ describe('restore', () => {
     expect(result.stderr).toMatch(/next: pg_ctl -D .*target start/);
   });
 
+  it('leaves long ranges of zeros as holes, wherever they lie', async () => {
+    const dense = Buffer.alloc(300_001, 'x');
+    const holes = Buffer.alloc(2 * 1024 * 1024);
+    const contents = {
+      middle: Buffer.concat([dense, holes, dense]),
+      end: Buffer.concat([dense, holes]),
+      both: Buffer.concat([holes, dense, holes]),
+      all: holes,
+    };
+    await place.putBackup({ parts: [{ ...SMALL_CLUSTER, ...contents }] });
+    expect(await place.restore()).toMatchObject({ status: 0 });
+    for (const [path, content] of Object.entries(contents)) {
+      expect((await readFile(join(place.target, path))).equals(content), path).toBe(true);
+      expect((await stat(join(place.target, path))).blocks * 512, path).toBeLessThan(900_000);
+    }
+    expect((await stat(join(place.target, 'all'))).blocks).toBe(0);
+  });
+
   it('makes the directory, and what is above it', async () => {
     await place.putBackup();
     const target = join(place.target, 'deeper', 'still');
