@@ -86,6 +86,9 @@ export function parseRestoreOptions(words: RestoreWords, sources: OptionSources)
   }
   const target = targetOf(words, sources.zone);
   const standby = words.standby === true;
+  if (standby && words.onlyDb !== undefined) {
+    throw usage('--only-db does not go with --standby', 'A standby follows with all databases: leave one of them out.');
+  }
   return {
     dataDirectory: directory === undefined ? undefined : resolve(workingDirectory, directory),
     backup: backupOf(words.backup),

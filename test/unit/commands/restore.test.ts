@@ -412,6 +412,7 @@ describe('bad arguments are one clear line:', () => {
     ['a timeline that is none', ['--target-timeline', '0'], /bad value for --target-timeline/],
     ['a backup that is none', ['--backup', '../x'], /bad value for --backup/],
     ['a mapping that is none', ['-T', 'a=b'], /bad value for -T/],
+    ['a standby of one database', ['--standby', '--only-db', 'x'], /--only-db does not go with --standby/],
     ['an archive mode that is none', ['--archive-mode', 'on'], /bad value for --archive-mode/],
   ];
   it.each(table)('%s', async (_, flags, message) => {
