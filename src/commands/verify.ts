@@ -5,6 +5,8 @@ import { VerifyReport, type Slice } from '../repository/verify-scope.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
 import { plainText } from './plain-text.ts';
+import { Progress } from './progress/progress.ts';
+import { viewsOf, type ProgressOutput } from './progress/views.ts';
 import { ReadingThreads } from './verify/reading-threads.ts';
 import { withRepositories } from './with-repositories.ts';
 
@@ -22,6 +24,7 @@ export interface VerifyOptions {
   json: boolean;
   /** `undefined`: names alone (`--quick`). */
   slice: Slice | undefined;
+  progress: ProgressOutput | undefined;
 }
 
 /** Names, then digests, then contents of every repository, one after the other. Problems are results, and a fault. */
@@ -31,9 +34,11 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
     const checked = { objects: 0, bytes: 0, records: 0, unproven: 0 };
     const result: VerifyJson = { ok: true, checked, problems: [] };
     await using reader = threadsFor(context);
+    await using progress = new Progress(viewsOf(options.progress), clock);
     for (const repository of repositories) {
       const report = new VerifyReport();
-      await verifyRepository(repository, { signal, clock, jobs: config.jobs, slice: options.slice, report, reader });
+      const scope = { signal, clock, jobs: config.jobs, slice: options.slice, report, reader };
+      await verifyRepository(repository, { ...scope, onPhase: phasesOf(progress, report) });
       for (const warning of report.warnings) log.warning(`repository ${repository.number}: ${warning}`);
       // Where there is one repository only, its number would say nothing.
       const where = repositories.length === 1 ? '' : `repository ${repository.number} (${repository.url}): `;
@@ -50,6 +55,15 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
     return result.ok ? 'done' : 'fault';
   };
   return await withRepositories(context, work, 'reported');
+}
+
+/** Each phase counts what it reads itself. */
+function phasesOf(progress: Progress, report: VerifyReport): (name: string, bytes?: number) => void {
+  return (name, total) => {
+    const before = report.bytes;
+    const found = (): string => (report.problems.length === 0 ? '' : `${report.problems.length} problems`);
+    progress.phase(name, { done: () => report.bytes - before, total, more: found });
+  };
 }
 
 function threadsFor({ config, asOf, signal }: CommandContext): ReadingThreads {

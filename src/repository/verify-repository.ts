@@ -52,7 +52,8 @@ export async function verifyRepository(repository: Repository, scope: VerifyScop
 }
 
 async function verifyAll(repository: Repository, systemId: bigint, scope: VerifyScope): Promise<void> {
-  const { signal, report } = scope;
+  const { signal, report, slice } = scope;
+  scope.onPhase?.('checking backups');
   const ids = await listTop(repository, scope);
   const summaries: Omit<BackupRecord, 'parts'>[] = [];
   // One after the other: each one's list of files can be long, and its parts are read in parallel.
@@ -67,6 +68,7 @@ async function verifyAll(repository: Repository, systemId: bigint, scope: Verify
   const backups = summaries.map((summary) => ({ summary }));
   const segmentBytes = await storedSegmentSize([repository], backups, { signal });
   if (segmentBytes === undefined) return;
+  scope.onPhase?.('looking for WAL');
   const inventory = await readWalInventory([repository], { signal, segmentBytes, systemId });
   for (const key of inventory.strange) report.warning(`${key} is no object of this format`);
   const damaged = damagedHistories(inventory);
@@ -82,7 +84,16 @@ async function verifyAll(repository: Repository, systemId: bigint, scope: Verify
   await verifySeals(repository, inventory, { systemId }, scope);
   const told = new Set([...damaged.values()].map(({ object }) => object));
   const major = summaries[0]?.server.major;
-  if (scope.slice !== undefined) await verifyWal(repository, { systemId, major, inventory, told }, scope);
+  if (slice === undefined) return;
+  scope.onPhase?.('reading WAL', Math.round(segmentsSize(inventory) / slice.of));
+  await verifyWal(repository, { systemId, major, inventory, told }, scope);
+}
+
+/** Compressed bytes. */
+function segmentsSize({ timelines }: ReadInventory): number {
+  let bytes = 0;
+  for (const { segments } of timelines.values()) segments.each((_, __, stored) => (bytes += stored));
+  return bytes;
 }
 
 function damagedHistories({ damagedHistories: damaged }: ReadInventory): Map<TimelineId, Problem> {

@@ -15,6 +15,8 @@ export interface VerifyScope {
   report: VerifyReport;
   /** Who reads contents; without it this thread does. */
   reader?: ContentReader;
+  /** Told what comes next, ready to be read, and how many bytes it reads, as far as that is known. */
+  onPhase?: (name: string, bytes?: number) => void;
 }
 
 /** The `n`-th of `of` parts of all contents; 1 of 1 is all. */

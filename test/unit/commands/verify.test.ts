@@ -1,6 +1,6 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { VerifyJson } from '../../../src/commands/verify.ts';
 import { formatBackupRecord } from '../../../src/repository/backup-record-format.ts';
 import { encodeObject } from '../../../src/repository/object-codec.ts';
@@ -59,6 +59,27 @@ describe('verify', () => {
       ],
       status: 1,
     });
+  });
+
+  it('tells programs how far it is, phase by phase', async () => {
+    const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    let told: { phase: string; bytesDone: number; bytesTotal: number | null }[];
+    try {
+      expect(await verify('--progress-format', 'json')).toMatchObject({ ok: true, stderr: '' });
+      told = write.mock.calls.map(([line]) => JSON.parse(String(line)) as (typeof told)[number]);
+    } finally {
+      write.mockRestore();
+    }
+    expect([...new Set(told.map(({ phase }) => phase))]).toEqual([
+      'checking backups',
+      'looking for WAL',
+      'reading WAL',
+    ]);
+    const sizes = await Promise.all(
+      [2, 3, 4, 5, 6, 7, 8].map(async (segno) => (await stat(join(stored.root, walKey(segno)))).size),
+    );
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    expect(told.at(-1)).toMatchObject({ bytesDone: bytes, bytesTotal: bytes });
   });
 
   it('reads in t slices what one run reads, each object once', async () => {
