@@ -9,7 +9,7 @@ export interface ProgressFlags {
 /** `-P`, and for programs its form. */
 export function withProgressOptions(command: Command): Command {
   return command
-    .option('-P, --progress', 'show progress, if stderr is a terminal')
+    .option('-P, --progress', 'show progress on stderr')
     .addOption(
       new Option('--progress-format <FORMAT>', 'form of the progress; json: for programs, a line an event').choices([
         'text',
@@ -18,10 +18,10 @@ export function withProgressOptions(command: Command): Command {
     );
 }
 
-/** `undefined`: none is shown. JSON is for whoever reads it; lines that are written over are for terminals alone. */
+/** `undefined`: none is shown. Lines that are written over are for terminals alone. */
 export function progressOutput({ progress, progressFormat }: ProgressFlags): ProgressOutput | undefined {
   const write = (text: string): void => void process.stderr.write(text);
   if (progressFormat === 'json') return { write, format: 'json' };
-  const wanted = progress === true || progressFormat === 'text';
-  return wanted && process.stderr.isTTY ? { write, format: 'text' } : undefined;
+  if (progress !== true && progressFormat !== 'text') return undefined;
+  return { write, format: process.stderr.isTTY ? 'terminal' : 'lines' };
 }

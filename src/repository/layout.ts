@@ -156,7 +156,7 @@ export function configKey(id: BackupId): string {
 }
 /** What an attempt to take the backup (from 1) noted when it began; see `attempt-note.ts`. */
 export function attemptKey(id: BackupId, attempt: number): string {
-  return `${backupPrefix(id)}attempt-${attempt}.json`;
+  return `${backupPrefix(id)}begun-${attempt}.json`;
 }
 /** Written last: a backup without it does not exist. */
 export function commitKey(id: BackupId): string {
@@ -166,7 +166,7 @@ export function commitKey(id: BackupId): string {
 /** What a key inside a backup names by a number; `undefined`: something else. */
 export function parseNumberedKey(key: string): { kind: 'part' | 'attempt'; number: number } | undefined {
   const name = key.slice(key.lastIndexOf('/') + 1);
-  const [, part, attempt] = /^(?:part-([1-9]\d{0,6})\.tar\.zst|attempt-([1-9]\d{0,2})\.json)$/.exec(name) ?? [];
+  const [, part, attempt] = /^(?:part-([1-9]\d{0,6})\.tar\.zst|begun-([1-9]\d{0,2})\.json)$/.exec(name) ?? [];
   if (part !== undefined) return { kind: 'part', number: Number(part) };
   return attempt === undefined ? undefined : { kind: 'attempt', number: Number(attempt) };
 }

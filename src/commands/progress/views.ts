@@ -4,16 +4,20 @@ import type { ProgressSnapshot, ProgressView } from './progress.ts';
 /** Where progress goes: stderr, as a rule. */
 export interface ProgressOutput {
   write: (text: string) => void;
-  /** `text` is one line of a terminal, written over and over. */
-  format: 'text' | 'json';
+  /** `terminal` is one line, written over and over; `lines` come now and then; `json` is for programs. */
+  format: 'terminal' | 'lines' | 'json';
 }
+
+/** Lines stay, in a log as a rule: no more of them than somebody reads. */
+const A_LINE_EACH_MS = 10_000;
 
 const CLEAR_LINE = '\r\u001b[K';
 
 /** `undefined`: nobody wants to see it. */
 export function viewsOf(output: ProgressOutput | undefined): ProgressView[] {
   if (output === undefined) return [];
-  return [output.format === 'json' ? jsonView(output) : terminalView(output)];
+  const views = { terminal: terminalView, lines: linesView, json: jsonView };
+  return [views[output.format](output)];
 }
 
 /** One JSON document a line. */
@@ -28,6 +32,21 @@ function terminalView({ write }: ProgressOutput): ProgressView {
     const next = phase !== undefined && phase !== snapshot.phase ? '\n' : '';
     phase = snapshot.phase;
     write(`${next}${CLEAR_LINE}walhold: ${describeMeasure(snapshot)}${moment === 'end' ? '\n' : ''}`);
+  };
+}
+
+/** Each phase says where it stands at its end, and meanwhile every few seconds. */
+function linesView({ write }: ProgressOutput): ProgressView {
+  let phase: string | undefined;
+  let saidAt = 0;
+  return (snapshot, moment) => {
+    const now = Date.parse(snapshot.at);
+    const isNew = phase !== snapshot.phase;
+    phase = snapshot.phase;
+    if (isNew) saidAt = now;
+    if (isNew || (moment === 'tick' && now - saidAt < A_LINE_EACH_MS)) return;
+    saidAt = now;
+    write(`walhold: ${describeMeasure(snapshot)}\n`);
   };
 }
 

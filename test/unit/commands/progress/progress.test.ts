@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Progress, type ProgressMeasure } from '../../../../src/commands/progress/progress.ts';
-import { viewsOf } from '../../../../src/commands/progress/views.ts';
+import { viewsOf, type ProgressOutput } from '../../../../src/commands/progress/views.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
 
 const MB = 1024 * 1024;
@@ -11,7 +11,11 @@ interface Step {
   phase?: [name: string, measure?: ProgressMeasure];
 }
 
-async function shown(format: 'text' | 'json', total: number | undefined, steps: readonly Step[]): Promise<string> {
+async function shown(
+  format: ProgressOutput['format'],
+  total: number | undefined,
+  steps: readonly Step[],
+): Promise<string> {
   const clock = new ManualClock();
   let text = '';
   let bytes = 0;
@@ -28,7 +32,7 @@ async function shown(format: 'text' | 'json', total: number | undefined, steps: 
 
 describe('progress', () => {
   it('is one line written over and over on a terminal, and each phase leaves its last', async () => {
-    const text = await shown('text', 100, [
+    const text = await shown('terminal', 100, [
       { ms: 1000, megabytes: 10 },
       { ms: 1000, megabytes: 50 },
       { megabytes: 100, phase: ['waiting for WAL'] },
@@ -41,6 +45,21 @@ describe('progress', () => {
       'walhold: copying: 100 MB of 100 MB (100%), 50 MB/s\n',
       'walhold: waiting for WAL',
       'walhold: waiting for WAL\n',
+    ]);
+  });
+
+  it('is a line now and then where lines stay, and one at the end of each phase', async () => {
+    const text = await shown('lines', 100, [
+      { ms: 5000, megabytes: 10 },
+      { ms: 5000, megabytes: 20 },
+      { ms: 3000, megabytes: 100, phase: ['waiting for WAL'] },
+      { ms: 1000 },
+    ]);
+    expect(text.split('\n')).toEqual([
+      expect.stringMatching(/^walhold: copying: 20 MB of 100 MB \(20%\), /),
+      expect.stringMatching(/^walhold: copying: 100 MB of 100 MB \(100%\), /),
+      'walhold: waiting for WAL',
+      '',
     ]);
   });
 
@@ -71,17 +90,17 @@ describe('progress', () => {
   it('tells the rate of the last seconds, not of all the time', async () => {
     const slowly = Array.from({ length: 60 }, (_, second) => ({ ms: 1000, megabytes: second + 1 }));
     const quickly = Array.from({ length: 11 }, (_, second) => ({ ms: 1000, megabytes: 60 + 100 * (second + 1) }));
-    const text = await shown('text', 100_000, [...slowly, ...quickly]);
+    const text = await shown('terminal', 100_000, [...slowly, ...quickly]);
     const last = text.split('\r\u001b[K').at(-1);
     expect(last).toContain('100 MB/s');
   });
 
   it('never says more than all, though files grow', async () => {
-    expect(await shown('text', 100, [{ ms: 1000, megabytes: 120 }])).toContain('100 MB of 100 MB (100%)');
+    expect(await shown('terminal', 100, [{ ms: 1000, megabytes: 120 }])).toContain('100 MB of 100 MB (100%)');
   });
 
   it('says what is known where nobody knows the end', async () => {
-    const text = await shown('text', undefined, [{ ms: 1000, megabytes: 8 }]);
+    const text = await shown('terminal', undefined, [{ ms: 1000, megabytes: 8 }]);
     expect(text).toContain('\r\u001b[Kwalhold: copying: 8 MB, 8 MB/s');
   });
 });
