@@ -193,16 +193,9 @@ class Serving {
   async #begin(request: ServiceRequest, settings: ServedSettings): Promise<void> {
     const { log, clock } = this.#context;
     const { role } = request;
-    const { dataDirectory } = this.#cluster;
-    const inUse = [...this.#services.values()].map(({ service }) => service.answers);
-    await clearAnswers(spoolPathOf(dataDirectory, settings.config), dataDirectory, inUse);
-    const starting =
-      role === 'push'
-        ? PushService.start(this.#cluster, settings, this.#context)
-        : FetchService.start(this.#cluster, settings, request, this.#context);
     // A spool that cannot be used: not every call shall try a worker on it.
     const noteTrouble = async (): Promise<void> => noteUnserved(await this.#spool(), this.#cluster.run, clock.now());
-    const service = await starting.catch(async (error: unknown) => {
+    const service = await this.#start(request, settings).catch(async (error: unknown) => {
       await noteTrouble();
       throw error;
     });
@@ -215,6 +208,15 @@ class Serving {
       this.#nudge();
     });
     this.#services.set(role, { service, running });
+  }
+
+  async #start(request: ServiceRequest, settings: ServedSettings): Promise<RunningService | undefined> {
+    const { dataDirectory } = this.#cluster;
+    const inUse = [...this.#services.values()].map(({ service }) => service.answers);
+    await clearAnswers(spoolPathOf(dataDirectory, settings.config), dataDirectory, inUse);
+    return request.role === 'push'
+      ? await PushService.start(this.#cluster, settings, this.#context)
+      : await FetchService.start(this.#cluster, settings, request, this.#context);
   }
 
   async #note(): Promise<void> {
