@@ -1,16 +1,11 @@
-import { spawn } from 'node:child_process';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sampleMemory } from '../../scripts/bench/memory.ts';
-import { ROOT } from '../../scripts/build.ts';
-import { asAccount } from '../../scripts/server-user.ts';
 import { MOST_SKIPPED, type ExpireJson } from '../../src/commands/expire/expire-output.ts';
 import type { LockExtendJson } from '../../src/commands/lock/lock-extend.ts';
 import type { LockStatusJson } from '../../src/commands/lock/lock-status-json.ts';
 import { LONG } from '../support/effort.ts';
-import { Place } from '../support/place.ts';
-import { plainEnvironment, runOk } from '../support/run.ts';
+import { MadeYear, type Measured } from '../support/made-year.ts';
 
 /** A year with two million segments, or a fortieth of it. */
 const SIZE = LONG ? { segments: 2_000_000, backups: 8760 } : { segments: 50_000, backups: 219 };
@@ -19,45 +14,17 @@ const MOST_SECONDS = LONG ? 120 : 30;
 const MOST_BYTES = 300 * 1024 * 1024;
 const MINUTES = 60_000;
 
-let place: Place;
-let config: string;
+let year: MadeYear;
 
 beforeAll(async () => {
-  place = await Place.create('year');
-  const account = place.owner;
-  const root = join(place.path, 'repository');
-  const script = join(ROOT, 'scripts/bench/make-year.ts');
-  const size = ['--segments', String(SIZE.segments), '--backups', String(SIZE.backups)];
-  await runOk(account, [process.execPath, script, root, ...size], { timeoutMs: 20 * MINUTES });
-  config = join(place.path, 'walhold.conf');
-  await writeFile(config, `repo = 'file://${root}'\nlock_mode = governance\nlock_period = 60d\n`, { mode: 0o644 });
+  year = await MadeYear.make({ name: 'year', ...SIZE, timeoutMs: 20 * MINUTES });
 }, 20 * MINUTES);
 afterAll(async () => {
-  await place[Symbol.asyncDispose]();
+  await year[Symbol.asyncDispose]();
 }, 20 * MINUTES);
 
 function lock<T>(command: string): Promise<T & Measured> {
-  return walhold<T>(['lock', command]);
-}
-
-interface Measured {
-  seconds: number;
-  peakBytes: number;
-  status: number | null;
-}
-
-/** Not as root, who would set the immutable attribute on every file. */
-async function walhold<T>(words: readonly string[]): Promise<T & Measured> {
-  const begun = performance.now();
-  const argv = [...words, '--json', '--config', config];
-  const options = { ...asAccount(place.owner), env: plainEnvironment(), cwd: '/' };
-  const child = spawn(join(ROOT, 'bin/walhold'), argv, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
-  const memory = sampleMemory(child.pid ?? 0, 100);
-  const chunks: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  const seconds = (performance.now() - begun) / 1000;
-  return { ...(JSON.parse(Buffer.concat(chunks).toString()) as T), seconds, peakBytes: memory.stop(), status };
+  return year.walhold<T>(['lock', command]);
 }
 
 describe(`a year with ${SIZE.segments} segments`, () => {
@@ -77,7 +44,7 @@ describe(`a year with ${SIZE.segments} segments`, () => {
   it(
     'is extended, where nothing is to be done, in time and memory; the second time by the record of the first',
     async () => {
-      const seals = join(place.path, 'repository/seal');
+      const seals = join(year.root, 'seal');
       for (const run of [1, 2]) {
         const { repositories, ...result } = await lock<LockExtendJson>('extend');
         const [one] = repositories;
@@ -99,7 +66,7 @@ describe(`a year with ${SIZE.segments} segments`, () => {
     'is planned to expire in time and memory: all that is over is locked, and stays',
     async () => {
       const argv = ['expire', '--dry-run', '--retention-window', '14d'];
-      const { repositories, removed, ...result } = await walhold<ExpireJson>(argv);
+      const { repositories, removed, ...result } = await year.walhold<ExpireJson>(argv);
       expect(result.status).toBe(0);
       expect(removed).toEqual([]);
       const skipped = repositories[0]?.skippedObjects ?? 0;

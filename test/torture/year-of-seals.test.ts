@@ -1,10 +1,4 @@
-import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sampleMemory } from '../../scripts/bench/memory.ts';
-import { ROOT } from '../../scripts/build.ts';
-import { asAccount } from '../../scripts/server-user.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import type { ExpireJson } from '../../src/commands/expire/expire-output.ts';
 import type { ListJson } from '../../src/commands/list.ts';
@@ -14,8 +8,7 @@ import type { StatusJson } from '../../src/commands/status-json.ts';
 import { sealWal } from '../../src/repository/seal-wal.ts';
 import { LONG } from '../support/effort.ts';
 import { SYSTEM_ID } from '../support/file-repository.ts';
-import { Place } from '../support/place.ts';
-import { plainEnvironment, runOk } from '../support/run.ts';
+import { MadeYear } from '../support/made-year.ts';
 import { counted, list, plan, status } from '../support/year-requests.ts';
 
 /** A year with two million segments, or a fortieth of it. */
@@ -25,56 +18,30 @@ const MOST_BYTES = 300 * 1024 * 1024;
 const MINUTES = 60_000;
 const { signal } = new AbortController();
 
-let place: Place;
-let config: string;
-let root: string;
+let year: MadeYear;
 
 beforeAll(async () => {
-  place = await Place.create('sealed-year');
-  root = join(place.path, 'repository');
-  const script = join(ROOT, 'scripts/bench/make-year.ts');
-  const size = ['--segments', String(SIZE.segments), '--backups', String(SIZE.backups), '--links'];
-  await runOk(place.owner, [process.execPath, script, root, ...size], { timeoutMs: 20 * MINUTES });
-  config = join(place.path, 'walhold.conf');
-  await writeFile(config, `repo = 'file://${root}'\nlock_mode = governance\nlock_period = 60d\n`, { mode: 0o644 });
+  const timeoutMs = 20 * MINUTES;
+  year = await MadeYear.make({ name: 'sealed-year', ...SIZE, words: ['--links'], timeoutMs });
 }, 20 * MINUTES);
 afterAll(async () => {
-  await place[Symbol.asyncDispose]();
+  await year[Symbol.asyncDispose]();
 }, 20 * MINUTES);
-
-interface Measured {
-  seconds: number;
-  peakBytes: number;
-  status: number | null;
-}
-
-async function walhold<T>(words: readonly string[]): Promise<T & Measured> {
-  const begun = performance.now();
-  const argv = [...words, '--json', '--config', config];
-  const options = { ...asAccount(place.owner), env: plainEnvironment(), cwd: '/' };
-  const child = spawn(join(ROOT, 'bin/walhold'), argv, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
-  const memory = sampleMemory(child.pid ?? 0, 100);
-  const chunks: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  const seconds = (performance.now() - begun) / 1000;
-  return { ...(JSON.parse(Buffer.concat(chunks).toString()) as T), seconds, peakBytes: memory.stop(), status };
-}
 
 describe(`a year with ${SIZE.segments} segments and ${SIZE.backups} backups`, () => {
   it(
     'is listed in whole where nothing seals it, and then sealed',
     async () => {
-      const before = await counted(root, list);
+      const before = await counted(year.root, list);
       expect(before.requests.lists).toBeGreaterThan(SIZE.segments / 1000);
-      const { requests } = await counted(root, async (repository) => {
+      const { requests } = await counted(year.root, async (repository) => {
         const cluster = { systemId: SYSTEM_ID, segmentBytes: 16 * 1024 * 1024 };
         const options = { signal, ...cluster, clock: systemClock, jobs: 2, by: 'a test' };
         // The last log is not whole.
         expect((await sealWal(repository, options)).logs).toBe(Math.floor(SIZE.segments / 256));
       });
       expect(requests.lists).toBeLessThan((SIZE.segments / 1000) * 1.5);
-      const after = await counted(root, list);
+      const after = await counted(year.root, list);
       expect(after.shown).toEqual(before.shown);
     },
     20 * MINUTES,
@@ -87,7 +54,7 @@ describe(`a year with ${SIZE.segments} segments and ${SIZE.backups} backups`, ()
   ])(
     '%s asks for little of what is sealed',
     async (name, work) => {
-      const { requests } = await counted(root, work);
+      const { requests } = await counted(year.root, work);
       // Directories, both ends of the row, eight lots, and what every command looks for; a plan lists its own way once more.
       const most = Math.ceil(LOGS / 1000) + 15;
       expect(requests.lists).toBeLessThanOrEqual(name === 'restore --plan' ? 2 * most : most);
@@ -101,13 +68,13 @@ describe(`a year with ${SIZE.segments} segments and ${SIZE.backups} backups`, ()
   it(
     'is shown in time and memory',
     async () => {
-      const listed = await walhold<ListJson>(['list']);
+      const listed = await year.walhold<ListJson>(['list']);
       expect(listed.status).toBe(0);
       expect(listed.backups).toHaveLength(SIZE.backups);
       expect(listed.windows).toHaveLength(1);
-      const shown = await walhold<StatusJson>(['status']);
+      const shown = await year.walhold<StatusJson>(['status']);
       expect(shown.status).toBe(0);
-      const planned = await walhold<PlanJson>(['restore', '--plan']);
+      const planned = await year.walhold<PlanJson>(['restore', '--plan']);
       expect(planned).toMatchObject({ status: 0, reachable: true });
       for (const { seconds, peakBytes } of [listed, shown, planned]) {
         // Two seconds where nothing else runs.
@@ -121,12 +88,12 @@ describe(`a year with ${SIZE.segments} segments and ${SIZE.backups} backups`, ()
   it(
     'is planned to expire, and its names are verified, by what is there',
     async () => {
-      const expired = await walhold<ExpireJson>(['expire', '--dry-run', '--retention-window', '14d']);
+      const expired = await year.walhold<ExpireJson>(['expire', '--dry-run', '--retention-window', '14d']);
       expect(expired).toMatchObject({ status: 0, removed: [] });
       expect(expired.repositories[0]?.skippedObjects).toBeGreaterThan(SIZE.segments * 0.9);
       expect(expired.seconds).toBeLessThan(LONG ? 120 : 30);
       expect(expired.peakBytes).toBeLessThan(MOST_BYTES);
-      const verified = await walhold<VerifyJson>(['verify', '--quick']);
+      const verified = await year.walhold<VerifyJson>(['verify', '--quick']);
       // The backups' manifests are those of one template.
       expect(verified.problems.filter(({ object }) => !object.startsWith('backup/'))).toEqual([]);
       expect(verified.seconds).toBeLessThan(LONG ? 120 : 30);
