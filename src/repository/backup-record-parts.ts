@@ -1,3 +1,4 @@
+import { pathKey } from '../postgres/path-key.ts';
 import { WalholdError } from '../base/errors.ts';
 import { checkRelativePath } from '../postgres/relative-path.ts';
 import { Fields, isText, isWhole } from './backup-record-fields.ts';
@@ -85,7 +86,7 @@ function readFrame(item: unknown, seen: Set<string>): FrameRecord | undefined {
     const file = readFile(cells, i);
     // Every member has a header of at least one block before its content.
     if (file === undefined || file.at < end + TAR_BLOCK || file.at + file.size > plainBytes) return undefined;
-    const key = typeof file.path === 'string' ? file.path : `\0${file.path.toString('hex')}`;
+    const key = pathKey(file.path);
     if (seen.has(key) || seen.size >= MOST_FILES) return undefined;
     seen.add(key);
     end = file.at + file.size;

@@ -1,6 +1,7 @@
 /** One backup in one repository: its record, its objects by name and size, its manifest, and the contents of its parts. */
 import { mapParallel } from '../base/parallel.ts';
 import { parseManifest, type ManifestEntry, type ParsedManifest } from '../postgres/manifest-reader.ts';
+import { pathKey } from '../postgres/path-key.ts';
 import { sha256 } from '../stream/checksum.ts';
 import { readAuthentic } from './authentic.ts';
 import { findObjects, objectsOf, type StreamedObject } from './backup-objects.ts';
@@ -125,11 +126,6 @@ async function trusted<T>(scope: VerifyScope, key: string, check: () => Promise<
     scope.report.problem(problemOf(error, key));
     return undefined;
   }
-}
-
-/** No two paths share a key: no path of text contains a zero byte. */
-function pathKey(path: string | Buffer): string {
-  return typeof path === 'string' ? path : `\0${path.toString('hex')}`;
 }
 
 function shown(path: string | Buffer): string {

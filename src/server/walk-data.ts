@@ -113,11 +113,6 @@ export function below(dataDirectory: string, path: DataPath): string | Buffer {
   return typeof path === 'string' ? join(dataDirectory, path) : Buffer.concat([Buffer.from(`${dataDirectory}/`), path]);
 }
 
-/** No two paths share a key: no path of text contains a zero byte. */
-export function pathKey(path: string | Uint8Array): string {
-  return typeof path === 'string' ? path : `\0${Buffer.from(path).toString('hex')}`;
-}
-
 function entriesOf(dataDirectory: string, path: DataPath): Dirent<Buffer>[] {
   try {
     return readdirSync(below(dataDirectory, path), { withFileTypes: true, encoding: 'buffer' });

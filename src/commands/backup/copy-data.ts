@@ -1,6 +1,7 @@
 import { formatBytes } from '../format-bytes.ts';
 import type { BackupId } from '../../repository/layout.ts';
-import { pathKey, walkData, type DataDirectory } from '../../server/walk-data.ts';
+import { pathKey } from '../../postgres/path-key.ts';
+import { walkData, type DataDirectory } from '../../server/walk-data.ts';
 import { BadPages } from './bad-pages.ts';
 import type { BackupRun } from './backup-run.ts';
 import { copyAll } from './copy-pool.ts';

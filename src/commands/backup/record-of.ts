@@ -1,7 +1,7 @@
 import type { BackupRecord, FileRecord, FrameRecord, PartRecord } from '../../repository/backup-record.ts';
 import type { ReadMember } from '../../repository/member-reader.ts';
 import type { StoredPart } from '../../repository/stored-part.ts';
-import { pathKey } from '../../server/walk-data.ts';
+import { pathKey } from '../../postgres/path-key.ts';
 import type { BlockCounts, CopiedFile, CopiedFrame, CopiedUnit, FinishedPart } from './thread-protocol.ts';
 import type { BackupSource } from './backup-source.ts';
 

@@ -8,7 +8,7 @@ import type { Repository } from '../../../repository/repository.ts';
 import { readStoredPart, type StoredPart } from '../../../repository/stored-part.ts';
 import { crc32c } from '../../../stream/checksum.ts';
 import { ensureLocked } from '../../../store/lock-proof.ts';
-import { pathKey } from '../../../server/walk-data.ts';
+import { pathKey } from '../../../postgres/path-key.ts';
 import type { Progress } from '../../progress/progress.ts';
 import type { Refusal } from '../backup-type.ts';
 
