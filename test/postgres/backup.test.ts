@@ -107,11 +107,15 @@ describe('a base backup', () => {
     expect([...new Set(restoring.map(({ phase }) => phase))]).toEqual(['restoring', 'bringing files to disk']);
   });
 
-  test('shows no progress in a log', async () => {
+  test('tells its progress to a log in a line for each phase, and nothing to one that did not ask', async () => {
     await using archived = await archivedCluster();
     const { cluster, config } = archived;
     await cluster.start();
-    const flags = ['-d', cluster.connectionString, '-P', '--log-level', 'error'];
+    const flags = ['-d', cluster.connectionString, '--log-level', 'error'];
+    const told = (await walholdOk(cluster, config, [...BACKUP, ...flags, '-P'])).stderr;
+    expect(told).toMatch(
+      /^walhold: waiting for a checkpoint\nwalhold: copying: .* of .* \(100%\), .*\nwalhold: waiting for WAL\nwalhold: finishing\n$/,
+    );
     expect((await walholdOk(cluster, config, [...BACKUP, ...flags])).stderr).toBe('');
   });
 
