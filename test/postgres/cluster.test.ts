@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MAJORS } from '../../scripts/find-postgres.ts';
@@ -36,6 +37,21 @@ describe.each(MAJORS)('a test cluster of PostgreSQL %i', (major) => {
 });
 
 describe('a test cluster', () => {
+  it('has a system identifier that no other has, in its control file and its WAL', async () => {
+    await using one = await Cluster.create({ segmentMb: 1 });
+    await using other = await Cluster.create({ segmentMb: 1 });
+    const identifiers = new Set<string>();
+    for (const cluster of [one, other]) {
+      await cluster.start();
+      const id = await cluster.value<string>('select system_identifier::text from pg_control_system()');
+      const [first = ''] = await cluster.walFiles();
+      const page = await readFile(join(cluster.dataDir, 'pg_wal', first));
+      expect(String(page.readBigUInt64LE(24))).toBe(id);
+      identifiers.add(id);
+    }
+    expect(identifiers.size).toBe(2);
+  });
+
   it('is gone with everything that its commands left behind', async () => {
     const settings = { archive_mode: 'on', archive_command: 'setsid sleep 1000 </dev/null >/dev/null 2>&1 & true' };
     const cluster = await Cluster.create({ settings });
