@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,13 +17,12 @@ import { ServedCluster, SHELLS } from '../support/served-call.ts';
  */
 const CALLS = ['sh -c', 'dash', 'bash --posix', 'busybox sh'];
 
-/** Makes the cuts whose lengths it reads, one after the other, and runs each. */
+/** Makes the cuts one after the other, each from the one before by the bytes that it reads, and runs each: no program but that is started. */
 const LOOP = `
 cd "$1" || exit 1
 call=$2 name=$3
-while read -r length; do
-  head -c "$length" "whole-$name" >"$name" || exit 1
-  chmod 755 "$name"
+while read -r length bytes; do
+  printf "$bytes" >>"$name" || exit 1
   case $call in
   *-c) $call "./$name x y" ;;
   *) $call "./$name" x y ;;
@@ -37,8 +36,8 @@ const ANSWERED_LOOP = `
 cd "$1" || exit 1
 call=$2 bin=$3 wal=$4 answer=$5
 cp -p "$answer" "$bin/answer"
-while read -r length; do
-  head -c "$length" "$bin/whole" >"$bin/walhold-push" || exit 1
+while read -r length bytes; do
+  printf "$bytes" >>"$bin/walhold-push" || exit 1
   cp -p "$bin/answer" "$answer"
   $call "$bin/walhold-push" "$wal" </dev/null >/dev/null 2>&1
   echo "$length $?"
@@ -61,12 +60,23 @@ function cutsOf(whole: string, from = 0): number[] {
   return [...cuts, whole.length];
 }
 
-/** What came of each cut. */
-async function statusesOf(argv: readonly string[], cuts: readonly number[]): Promise<ReadonlyMap<number, number>> {
-  const result = await run(argv, { timeoutMs: 1_500_000, input: cuts.map((length) => `${length}\n`).join('') });
+/** What came of each cut of the launcher, which is whole again at the end. */
+async function statusesOf(
+  argv: readonly string[],
+  launcher: string,
+  cuts: readonly number[],
+): Promise<ReadonlyMap<number, number>> {
+  const whole = await readFile(launcher);
+  await truncate(launcher);
+  // As `printf` takes them: three octal digits for each byte.
+  const octal = (bytes: Buffer): string =>
+    bytes.reduce((text, byte) => `${text}\\${byte.toString(8).padStart(3, '0')}`, '');
+  const input = cuts.map((length, at) => `${length} ${octal(whole.subarray(cuts[at - 1] ?? 0, length))}\n`).join('');
+  const result = await run(argv, { timeoutMs: 1_500_000, input });
   const lines = result.stdout.trim().split('\n');
   const statuses = new Map(lines.map((line) => line.split(' ').map(Number) as [number, number]));
   expect(statuses.size).toBe(cuts.length);
+  expect(await readFile(launcher)).toEqual(whole);
   return statuses;
 }
 
@@ -125,9 +135,9 @@ describe.each(CALLS)('a launcher cut off at any byte, run with %s', (call) => {
       const { name, script, status } = claim;
       const bin = await launchersOver(join(place, `${name}-${script.replace(' ', '-')}`), script);
       const whole = readFileSync(join(ROOT, 'bin', name), 'utf8');
-      await writeFile(join(bin, `whole-${name}`), whole);
       const decided = whole.indexOf('esac', whole.indexOf('case $status')) + 'esac'.length;
-      const statuses = await statusesOf(['sh', '-c', LOOP, 'sh', bin, call, name], cutsOf(whole));
+      const argv = ['sh', '-c', LOOP, 'sh', bin, call, name];
+      const statuses = await statusesOf(argv, join(bin, name), cutsOf(whole));
 
       const wrong = [...statuses.keys()].filter((length) => {
         const found = statuses.get(length) ?? 0;
@@ -159,10 +169,10 @@ describe.each(SHELLS.map((shell) => shell.join(' ')))('a launcher with its answe
       await served.announce([walPath]);
       const bin = await launchersOver(join(place, 'program'), 'exit 68');
       const whole = readFileSync(join(ROOT, 'bin/walhold-push'), 'utf8');
-      await writeFile(join(bin, 'whole'), whole);
       const answer = join(served.answers.path, nameOf(5));
       const argv = ['sh', '-c', ANSWERED_LOOP, 'sh', served.cluster.path, call, bin, walPath, answer];
-      const statuses = await statusesOf(argv, cutsOf(whole, whole.indexOf('service=')));
+      const cuts = cutsOf(whole, whole.indexOf('service='));
+      const statuses = await statusesOf(argv, join(bin, 'walhold-push'), cuts);
       const said = [...statuses].filter(([, status]) => status === 0).map(([length]) => length);
       // busybox cannot tell: it never says so.
       if (call.startsWith('busybox')) return expect(said).toEqual([]);
