@@ -6,9 +6,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ROOT } from '../../scripts/build.ts';
 import type { LockExtendJson } from '../../src/commands/lock/lock-extend.ts';
 import type { LockStatusJson } from '../../src/commands/lock/lock-status-json.ts';
 import type { PolicyDocument } from '../../src/commands/lock/s3-policy.ts';
@@ -18,12 +16,13 @@ import { adminClient } from '../support/bucket.ts';
 import { blocksFor } from '../support/document-blocks.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
 import { FileRepository } from '../support/file-repository.ts';
+import { built } from '../support/hook.ts';
 import { nameOf, putSegments } from '../support/made-segments.ts';
 import { plainEnvironment, run, type RunResult } from '../support/run.ts';
 import { s3ServerKinds, startMinio, type S3Access, type S3Server } from '../support/s3-server.ts';
 import { inSegment, putBackup } from '../support/stored-backup.ts';
 
-const WALHOLD = join(ROOT, 'bin', 'walhold');
+const WALHOLD = await built('walhold');
 const DAY = 86_400_000;
 const BUCKET = 'locked';
 const BACKUP = '20261122T174500Z-full';

@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ROOT } from '../../scripts/build.ts';
 import type { RepoCopyJson } from '../../src/commands/repo-copy.ts';
 import { hangs } from '../support/fake-s3-faults.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
 import { FileRepository } from '../support/file-repository.ts';
+import { built } from '../support/hook.ts';
 import { putSegments } from '../support/made-segments.ts';
 import { patternBytes } from '../support/bytes.ts';
 import { Place } from '../support/place.ts';
@@ -14,7 +14,7 @@ import { plainEnvironment, run } from '../support/run.ts';
 import { inSegment, putBackup } from '../support/stored-backup.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const WALHOLD = join(ROOT, 'bin', 'walhold');
+const WALHOLD = await built('walhold');
 /** The identity, five segments, three parts, a manifest and a record. */
 const OBJECTS = 11;
 
