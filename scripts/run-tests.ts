@@ -39,7 +39,8 @@ async function runProject({ name, files, limitSeconds }: Project): Promise<Count
   const vitest = [process.execPath, 'node_modules/vitest/vitest.mjs', 'run', '-c', 'test/vitest.config.ts'];
   const report = join('node_modules', `.test-report-${name}-${process.pid}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const argv = [...vitest, '--project', name, '--passWithNoTests', ...reporters, ...files];
+  const projects = ['--project', name, '--project', `${name}-alone`]; // test/vitest.config.ts tells them apart
+  const argv = [...vitest, ...projects, '--passWithNoTests', ...reporters, ...files];
   const { ok, seconds } = await runStep(name, argv, plan.env, limitSeconds);
   const counts = await readCounts(join(ROOT, report), ok);
   const { passed, failed, skipped } = counts;
