@@ -12,7 +12,7 @@ const PROCESSORS = availableParallelism();
 const WITH_SERVERS = Math.min(2, PROCESSORS);
 
 /**
- * Files that expect something within seconds or bytes: they run one at a time, after the others of their project, as the project
+ * Files that expect something within seconds or bytes, or between two looks at the processes: they run one at a time, after the others of their project, as the project
  * `NAME-alone`. scripts/test counts it to the project.
  */
 const ALONE: Readonly<Record<string, readonly string[]>> = {
@@ -29,7 +29,7 @@ const ALONE: Readonly<Record<string, readonly string[]>> = {
     'worker-truth',
   ],
   postgres: ['outage', 'worker', 'worker-outage'],
-  torture: ['year-of-locks', 'year-of-seals'],
+  torture: ['kills', 'year-of-locks', 'year-of-seals'],
 };
 
 interface Project {
