@@ -12,8 +12,8 @@ const PROCESSORS = availableParallelism();
 const WITH_SERVERS = Math.min(2, PROCESSORS);
 
 /**
- * Files that expect something within seconds or bytes, or between two looks at the processes: they run one at a time, after the others of their project, as the project
- * `NAME-alone`. scripts/test counts it to the project.
+ * Files that expect something within seconds or bytes, or look for processes that live for moments: they run one at a time, after the
+ * others of their project, as the project `NAME-alone`. scripts/test counts it to the project.
  */
 const ALONE: Readonly<Record<string, readonly string[]>> = {
   contract: ['s3-outages'],
