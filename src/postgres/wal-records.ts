@@ -1,7 +1,8 @@
 import { lsn, type Lsn } from './lsn.ts';
 import { RecordCursor, type WalkEnd } from './record-cursor.ts';
 import { parseWalHeader, type WalHeader } from './wal-header.ts';
-import { endsTransaction, readTransactionEnd } from './wal-xact.ts';
+import { fromPgMicros } from './timestamp.ts';
+import { endsTransaction, isAbort, pgMicrosAt, transactionTimeAt } from './wal-xact.ts';
 
 /** One record, as `onRecord` sees it. */
 export interface WalRecord {
@@ -69,23 +70,29 @@ export function commitTimes(segment: Buffer, header: WalHeader, segmentStart: Ls
   if (header.pageAddress !== segmentStart) {
     return { ...nothing(segmentStart), firstCommit: undefined, lastCommit: undefined, commits: 0, aborts: 0 };
   }
-  let first: bigint | undefined;
-  let last: bigint | undefined;
+  let first: number | bigint | undefined;
+  let last: number | bigint | undefined;
   let commits = 0;
   let aborts = 0;
   const cursor = new RecordCursor(segment, header);
   const found = walk(cursor, segmentStart, () => {
     if (!endsTransaction(cursor.rmgr, cursor.info)) return true;
     if (!cursor.checksumFits()) return false;
-    const ended = readTransactionEnd(cursor.bytes());
-    if (ended === undefined) return true;
-    if (first === undefined || ended.unixMicros < first) first = ended.unixMicros;
-    if (last === undefined || ended.unixMicros > last) last = ended.unixMicros;
-    if (ended.outcome === 'commit') commits++;
-    else aborts++;
+    const bytes = cursor.isOnOnePage ? segment : cursor.bytes();
+    const time = transactionTimeAt(bytes, cursor.isOnOnePage ? cursor.at : 0, cursor.total);
+    if (time < 0) return true;
+    const micros = pgMicrosAt(bytes, time);
+    if (first === undefined || micros < first) first = micros;
+    if (last === undefined || micros > last) last = micros;
+    if (isAbort(cursor.info)) aborts++;
+    else commits++;
     return true;
   });
-  return { ...found, firstCommit: first, lastCommit: last, commits, aborts };
+  return { ...found, firstCommit: unixMicros(first), lastCommit: unixMicros(last), commits, aborts };
+}
+
+function unixMicros(pgMicros: number | bigint | undefined): bigint | undefined {
+  return pgMicros === undefined ? undefined : fromPgMicros(BigInt(pgMicros));
 }
 
 /** `visit` answers whether the record is believed; the first that is not ends the walk before it. */

@@ -10,14 +10,15 @@ export interface TransactionEnd {
 }
 
 const RMGR_XACT = 1;
-/** Operations of the Transaction resource manager (access/xact.h). */
+/** Operations of the Transaction resource manager (access/xact.h): the sixteens of `info`, of which each entry is one. */
 const OPERATIONS = 0x70;
-const OUTCOMES: ReadonlyMap<number, Pick<TransactionEnd, 'outcome' | 'prepared'>> = new Map([
-  [0x00, { outcome: 'commit', prepared: false }],
-  [0x20, { outcome: 'abort', prepared: false }],
-  [0x30, { outcome: 'commit', prepared: true }],
-  [0x40, { outcome: 'abort', prepared: true }],
-]);
+const OUTCOMES: readonly (Pick<TransactionEnd, 'outcome' | 'prepared'> | undefined)[] = [
+  { outcome: 'commit', prepared: false },
+  undefined,
+  { outcome: 'abort', prepared: false },
+  { outcome: 'commit', prepared: true },
+  { outcome: 'abort', prepared: true },
+];
 
 /** Ids that stand where a block reference could (access/xlogrecord.h). */
 const DATA_SHORT = 255;
@@ -25,29 +26,60 @@ const DATA_LONG = 254;
 const ORIGIN = 253;
 const TOPLEVEL_XID = 252;
 
+/** Numbers are exact up to 2^53. */
+const EXACT_HIGH = 2 ** 21;
+
 /** Whether a record with these numbers ends a transaction, before its bytes are looked at. */
 export function endsTransaction(rmgr: number, info: number): boolean {
-  return rmgr === RMGR_XACT && OUTCOMES.has(info & OPERATIONS);
+  return rmgr === RMGR_XACT && OUTCOMES[(info & OPERATIONS) >>> 4] !== undefined;
+}
+
+/** Of a record that ends a transaction. */
+export function isAbort(info: number): boolean {
+  return OUTCOMES[(info & OPERATIONS) >>> 4]?.outcome === 'abort';
 }
 
 /**
- * Reads the end of a transaction from a whole record, header included, whose CRC has been proven. The time begins the
- * main data (xl_xact_commit, xl_xact_abort), which end the record. `undefined`: a record of another kind.
+ * Reads the end of a transaction from a whole record, header included, whose CRC has been proven. `undefined`: a record of another
+ * kind.
  */
 export function readTransactionEnd(record: Buffer): TransactionEnd | undefined {
-  if (record.length < 24) return undefined;
-  const outcome = record[17] === RMGR_XACT ? OUTCOMES.get(record.readUInt8(16) & OPERATIONS) : undefined;
+  const time = transactionTimeAt(record, 0, record.length);
+  const outcome = time < 0 ? undefined : outcomeOf(record, 0);
   if (outcome === undefined) return undefined;
-  let at = 24;
-  if (record[at] === ORIGIN) at += 3;
-  if (record[at] === TOPLEVEL_XID) at += 5;
-  const length = dataLength(record, at);
-  const data = record.length - length;
-  if (length < 8 || data < at) return undefined;
-  return { ...outcome, unixMicros: fromPgMicros(record.readBigInt64LE(data)) };
+  return {
+    outcome: outcome.outcome,
+    prepared: outcome.prepared,
+    unixMicros: fromPgMicros(record.readBigInt64LE(time)),
+  };
 }
 
-function dataLength(record: Buffer, at: number): number {
-  if (record[at] === DATA_SHORT) return record[at + 1] ?? 0;
-  return record[at] === DATA_LONG && at + 5 <= record.length ? record.readUInt32LE(at + 1) : 0;
+/**
+ * Where in `bytes` the time of the transaction's end lies, for the record of `total` bytes at `at`: it begins the main data
+ * (xl_xact_commit, xl_xact_abort), which end the record. -1: a record of another kind.
+ */
+export function transactionTimeAt(bytes: Buffer, at: number, total: number): number {
+  if (total < 24 || outcomeOf(bytes, at) === undefined) return -1;
+  const end = at + total;
+  let from = at + 24;
+  if (from < end && bytes[from] === ORIGIN) from += 3;
+  if (from < end && bytes[from] === TOPLEVEL_XID) from += 5;
+  const length = dataLength(bytes, from, end);
+  return length < 8 || end - length < from ? -1 : end - length;
+}
+
+/** The TimestampTz at `at`; a bigint where a number would not be exact, which no server's clock has ever shown. */
+export function pgMicrosAt(bytes: Buffer, at: number): number | bigint {
+  const high = bytes.readInt32LE(at + 4);
+  if (high < -EXACT_HIGH || high >= EXACT_HIGH) return bytes.readBigInt64LE(at);
+  return high * 0x1_0000_0000 + bytes.readUInt32LE(at);
+}
+
+function outcomeOf(bytes: Buffer, at: number): Pick<TransactionEnd, 'outcome' | 'prepared'> | undefined {
+  return bytes[at + 17] === RMGR_XACT ? OUTCOMES[(bytes[at + 16]! & OPERATIONS) >>> 4] : undefined;
+}
+
+function dataLength(bytes: Buffer, at: number, end: number): number {
+  if (at + 2 <= end && bytes[at] === DATA_SHORT) return bytes[at + 1]!;
+  return at + 5 <= end && bytes[at] === DATA_LONG ? bytes.readUInt32LE(at + 1) : 0;
 }
