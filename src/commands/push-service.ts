@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { reasonOf } from '../base/errors.ts';
 import { prepareIn } from '../worker/prepared-file.ts';
 import { ThreadPool } from '../worker/thread-pool.ts';
+import { UsedMemory } from '../worker/used-memory.ts';
 import type { Prepared, PrepareInput, ToPrepare } from '../worker/thread-protocol.ts';
 import { PushAhead } from '../worker/push-ahead.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../postgres/wal-name.ts';
@@ -33,6 +34,7 @@ export class PushService implements RunningService {
   readonly #answers: PushAnswers;
   readonly #repositories: PushRepositories;
   readonly #pool: ThreadPool<ToPrepare, Prepared>;
+  readonly #memory: UsedMemory;
   readonly #ahead: PushAhead;
 
   private constructor(
@@ -50,11 +52,12 @@ export class PushService implements RunningService {
     const { dataDirectory, control } = cluster;
     const input: PrepareInput = { cluster: control, level: config.compressLevel, by: context.by };
     this.#pool = new ThreadPool(() => context.makeThread('push-thread', input), config.jobs);
+    this.#memory = new UsedMemory(config.jobs + 1);
     this.#ahead = new PushAhead(
       {
         readyNames: async () => await readyNames(dataDirectory),
         pathOf: (name) => join(dataDirectory, 'pg_wal', name),
-        prepare: async (name, path) => await prepareIn(this.#pool, name, path),
+        prepare: async (name, path) => await prepareIn(this.#pool, this.#memory, { name, path }),
         store: async (wal) => await this.#store(wal),
         answers,
         clock: context.clock,
@@ -126,6 +129,7 @@ export class PushService implements RunningService {
   }
 
   rest(): void {
+    this.#memory.clear();
     this.#pool.rest();
   }
 

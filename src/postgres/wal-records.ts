@@ -75,19 +75,24 @@ export function commitTimes(segment: Buffer, header: WalHeader, segmentStart: Ls
   let commits = 0;
   let aborts = 0;
   const cursor = new RecordCursor(segment, header);
-  const found = walk(cursor, segmentStart, () => {
-    if (!endsTransaction(cursor.rmgr, cursor.info)) return true;
-    if (!cursor.checksumFits()) return false;
-    const bytes = cursor.isOnOnePage ? segment : cursor.bytes();
-    const time = transactionTimeAt(bytes, cursor.isOnOnePage ? cursor.at : 0, cursor.total);
-    if (time < 0) return true;
-    const micros = pgMicrosAt(bytes, time);
-    if (first === undefined || micros < first) first = micros;
-    if (last === undefined || micros > last) last = micros;
-    if (isAbort(cursor.info)) aborts++;
-    else commits++;
-    return true;
-  });
+  const found = walk(
+    cursor,
+    segmentStart,
+    () => {
+      if (!endsTransaction(cursor.rmgr, cursor.info)) return true;
+      if (!cursor.checksumFits()) return false;
+      const bytes = cursor.isOnOnePage ? segment : cursor.bytes();
+      const time = transactionTimeAt(bytes, cursor.isOnOnePage ? cursor.at : 0, cursor.total);
+      if (time < 0) return true;
+      const micros = pgMicrosAt(bytes, time);
+      if (first === undefined || micros < first) first = micros;
+      if (last === undefined || micros > last) last = micros;
+      if (isAbort(cursor.info)) aborts++;
+      else commits++;
+      return true;
+    },
+    true,
+  );
   return { ...found, firstCommit: unixMicros(first), lastCommit: unixMicros(last), commits, aborts };
 }
 
@@ -95,14 +100,24 @@ function unixMicros(pgMicros: number | bigint | undefined): bigint | undefined {
   return pgMicros === undefined ? undefined : fromPgMicros(BigInt(pgMicros));
 }
 
-/** `visit` answers whether the record is believed; the first that is not ends the walk before it. */
-function walk(cursor: RecordCursor, segmentStart: Lsn, visit: (at: number) => boolean): RecordWalk {
+/**
+ * `visit` answers whether the record is believed; the first that is not ends the walk before it. With `skipOthers` it need not see those
+ * that the cursor passes over by that name.
+ */
+function walk(cursor: RecordCursor, segmentStart: Lsn, visit: (at: number) => boolean, skipOthers = false): RecordWalk {
   let records = 0;
   let firstAt = -1;
   let lastAt = -1;
   let endAt = cursor.next;
   let end: WalkEnd | undefined;
-  while (end === undefined && cursor.step()) {
+  while (end === undefined) {
+    const skipped = skipOthers ? cursor.skipOthers() : 0;
+    if (skipped > 0) {
+      records += skipped;
+      lastAt = cursor.at;
+      endAt = cursor.next;
+    }
+    if (!cursor.step()) break;
     if (!visit(cursor.at)) {
       end = 'garbage';
       break;

@@ -12,12 +12,16 @@ export interface EncodedObject {
 /** Gives one complete frame; the bytes are only good until the next one. */
 export type Compress = (plain: Uint8Array) => Uint8Array;
 
+/** Where an object of so many bytes is put together. */
+export type Room = (bytes: number) => Buffer;
+
 /** Describes and compresses `plain`. `digest` is its SHA-256 where the caller has it already. */
 export function encodeObject(
   plain: Uint8Array,
   about: ObjectAbout,
   level: number | Compress,
   digest?: string,
+  room: Room = Buffer.allocUnsafeSlow,
 ): EncodedObject {
   const frame = typeof level === 'number' ? compressFrame(plain, level) : level(plain);
   const head: ObjectHead = {
@@ -28,7 +32,11 @@ export function encodeObject(
     storedBytes: frame.length,
     storedCrc32c: crc32c(frame),
   };
-  return { head, bytes: Buffer.concat([formatHead(head), frame]) };
+  const headFrame = formatHead(head);
+  const bytes = room(headFrame.length + frame.length);
+  bytes.set(headFrame);
+  bytes.set(frame, headFrame.length);
+  return { head, bytes };
 }
 
 /**

@@ -9,7 +9,7 @@ import type { PartialFile, SegmentFile, WalFile } from '../postgres/wal-name.ts'
 import { commitTimes } from '../postgres/wal-records.ts';
 import { sha256 } from '../stream/checksum.ts';
 import { partialKey, walKey } from './layout.ts';
-import { encodeObject, type Compress, type EncodedObject } from './object-codec.ts';
+import { encodeObject, type Compress, type EncodedObject, type Room } from './object-codec.ts';
 import type { ObjectAbout } from './object-head.ts';
 
 export interface PreparedWal {
@@ -30,6 +30,8 @@ export interface PrepareOptions {
   level: number | Compress;
   by: string;
   at: Date;
+  /** For the encoded object; without it memory of its own. */
+  room?: Room;
 }
 
 /** Throws `bad-wal-header` (a segment), `bad-format` (a text), or `refused` (no telling whose it is). */
@@ -48,7 +50,7 @@ export function prepareWal(file: WalFile, plain: Buffer, options: PrepareOptions
     ...found.about,
   };
   const digest = sha256(plain);
-  const encoded = encodeObject(plain, about, options.level, digest);
+  const encoded = encodeObject(plain, about, options.level, digest, options.room);
   const key = file.kind === 'partial' ? partialKey(file, digest) : walKey(file);
   return { file, key, systemId, plain, encoded, warnings };
 }

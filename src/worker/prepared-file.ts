@@ -4,23 +4,29 @@ import type { FileState } from '../spool/file-state.ts';
 import { decompressFrames } from '../stream/zstd.ts';
 import type { Prepared, ToPrepare } from './thread-protocol.ts';
 import type { ThreadPool } from './thread-pool.ts';
+import type { UsedMemory } from './used-memory.ts';
 
 export interface PreparedFile {
   wal: PreparedWal;
   /** The file's when it was read. */
   state: FileState;
+  /** Once nobody reads the encoded bytes any more, their memory is for others. */
+  release: () => void;
 }
 
 /** Has a thread make a file ready. Throws what stands against storing it. */
 export async function prepareIn(
   pool: ThreadPool<ToPrepare, Prepared>,
-  name: string,
-  path: string,
+  memory: UsedMemory,
+  { name, path }: { name: string; path: string },
 ): Promise<PreparedFile> {
-  return preparedFile(name, await pool.ask({ kind: 'prepare', name, path }));
+  const room = memory.take();
+  const question: ToPrepare = { kind: 'prepare', name, path, memory: room };
+  const answer = await pool.ask(question, room === undefined ? [] : [room]);
+  return preparedFile(name, answer, memory);
 }
 
-function preparedFile(name: string, answer: Prepared): PreparedFile {
+function preparedFile(name: string, answer: Prepared, memory: UsedMemory): PreparedFile {
   const { key, systemId, head, bytes, warnings, state } = answer;
   const file = parseWalName(name);
   if (file === undefined) throw new Error(`${name} was prepared and is no WAL file`);
@@ -36,5 +42,5 @@ function preparedFile(name: string, answer: Prepared): PreparedFile {
       return (plain ??= decompressFrames(bytes, head.bytes));
     },
   };
-  return { wal, state };
+  return { wal, state, release: () => memory.give(bytes.buffer as ArrayBuffer) };
 }

@@ -197,6 +197,7 @@ export class PushAhead {
     try {
       await this.#deps.store(wal);
       this.#uploads.stored(bytes, this.#deps.clock.now(), this.#queue.length > 0);
+      prepared.release();
       this.#goOn(name);
       await this.#answer(name, state);
     } catch (error) {

@@ -17,29 +17,39 @@ const MOST_BYTES = 1024 ** 3;
 function serve(port: MessagePort, { cluster, level, by }: PrepareInput): void {
   const reader = new StableFileReader();
   const compressor = new FrameCompressor(level);
-  const prepare = (name: string, path: string): Prepared => {
+  const prepare = ({ name, path, memory }: ToPrepare): Prepared => {
     const file = parseWalName(name);
     if (file === undefined) throw new WalholdError('bad-wal-name', `${name} is not the name of a WAL file`);
     const { bytes: plain, stats } = reader.read(path, MOST_BYTES);
     const at = new Date(systemClock.now());
     const compress = (input: Uint8Array): Uint8Array => compressor.compress(input);
-    const { key, systemId, encoded, warnings } = prepareWal(file, plain, { cluster, level: compress, by, at });
+    const { key, systemId, encoded, warnings } = prepareWal(file, plain, {
+      cluster,
+      level: compress,
+      by,
+      at,
+      room: (bytes) => roomIn(memory, bytes),
+    });
     return { kind: 'prepared', key, systemId, ...encoded, warnings, state: stateOf(stats) };
   };
   port.on('message', (message: ToPrepare | typeof END) => {
     if (message.kind === 'end') return port.close();
     try {
-      const prepared = prepare(message.name, message.path);
-      port.postMessage(prepared, ownMemory(prepared.bytes));
+      const prepared = prepare(message);
+      port.postMessage(prepared, [prepared.bytes.buffer as ArrayBuffer]);
     } catch (error) {
       port.postMessage({ kind: 'failed', error: plainError(error) } satisfies Answer<Prepared>);
     }
   });
 }
 
-/** What can be handed over instead of copied: small buffers share theirs. */
-function ownMemory({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+/** Objects differ little in size: one finds its place where another was, mostly. */
+const ROOM_STEP_BYTES = 1024 * 1024;
+
+function roomIn(memory: ArrayBuffer | undefined, bytes: number): Buffer {
+  const enough = memory !== undefined && memory.byteLength >= bytes;
+  const room = enough ? memory : new ArrayBuffer(Math.ceil(bytes / ROOM_STEP_BYTES) * ROOM_STEP_BYTES);
+  return Buffer.from(room, 0, bytes);
 }
 
 if (parentPort !== null) serve(parentPort, workerData as PrepareInput);

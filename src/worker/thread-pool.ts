@@ -24,10 +24,10 @@ export class ThreadPool<Question, T extends { kind: string }> {
     this.#most = most;
   }
 
-  /** Throws what the thread threw. */
-  async ask(question: Question): Promise<T> {
+  /** Throws what the thread threw. `handedOver` is the thread's from then on. */
+  async ask(question: Question, handedOver: readonly ArrayBuffer[] = []): Promise<T> {
     const thread = await this.#take();
-    const answer = await thread.ask(question);
+    const answer = await thread.ask(question, handedOver);
     if (thread.isAlive) this.#give(thread);
     else this.#lost();
     if (answer instanceof Error) throw answer;
@@ -82,10 +82,10 @@ class AskedThread<Question, T extends { kind: string }> {
     worker.on('exit', () => this.#die(new Error('it ended')));
   }
 
-  ask(question: Question): Promise<T | Error> {
+  ask(question: Question, handedOver: readonly ArrayBuffer[]): Promise<T | Error> {
     return new Promise((resolve) => {
       this.#answer = resolve;
-      if (this.isAlive) this.#worker.postMessage(question);
+      if (this.isAlive) this.#worker.postMessage(question, handedOver);
       else this.#die(new Error('it ended'));
     });
   }

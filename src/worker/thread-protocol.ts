@@ -14,6 +14,8 @@ export interface ToPrepare {
   kind: 'prepare';
   name: string;
   path: string;
+  /** Memory to put the object into, if it is large enough; handed over. */
+  memory: ArrayBuffer | undefined;
 }
 
 export interface Prepared {

@@ -1,8 +1,15 @@
+import { crc32c } from '@node-rs/crc32';
 import { describe, expect, it, test } from 'vitest';
 import { lsn, type Lsn } from '../../../src/postgres/lsn.ts';
 import { parseWalHeader, type WalHeader } from '../../../src/postgres/wal-header.ts';
 import { segmentNumber, segmentStart } from '../../../src/postgres/wal-name.ts';
-import { commitTimes, walkRecords, type RecordWalk, type WalRecord } from '../../../src/postgres/wal-records.ts';
+import {
+  commitTimes,
+  walkRecords,
+  type CommitTimes,
+  type RecordWalk,
+  type WalRecord,
+} from '../../../src/postgres/wal-records.ts';
 import { endsTransaction, readTransactionEnd } from '../../../src/postgres/wal-xact.ts';
 import {
   ALL_MAJORS,
@@ -12,6 +19,7 @@ import {
   WAL_MAJORS,
   type FixtureSegment,
 } from '../../support/postgres-fixture.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
 import { WalBuilder } from '../../support/wal-builder.ts';
 
 const PG_EPOCH = 946_684_800_000_000n;
@@ -116,6 +124,70 @@ describe.each(WAL_MAJORS)('more WAL of a real PostgreSQL %i', (major) => {
     expect(records[0]?.bytes().readBigUInt64LE(26)).toBe(walkRecords(before.bytes, before.start).endLsn);
   });
 });
+
+describe.each(WAL_MAJORS)('damaged WAL of a real PostgreSQL %i', (major) => {
+  it('is summed up as by a walk that looks at each record', () => {
+    const random = new SeededRandom(major);
+    let cutShort = 0;
+    for (const { bytes, start, file } of placedSegments(major)) {
+      const header = headerOf(bytes);
+      const whole = commitTimes(bytes, header, start);
+      for (let round = 0; round < 60; round++) {
+        const damaged = Buffer.from(bytes);
+        const used = Number(whole.endLsn - start);
+        for (let bits = random.between(1, 3); bits > 0; bits--) {
+          const at = random.between(40, used - 1);
+          damaged[at] = damaged.readUInt8(at) ^ (1 << random.below(8));
+        }
+        const summary = commitTimes(damaged, header, start);
+        expect([file.name, round, summary]).toEqual([file.name, round, slowly(damaged, start)]);
+        if (summary.records < whole.records) cutShort++;
+      }
+    }
+    expect(cutShort).toBeGreaterThan(50);
+  });
+});
+
+/** As `commitTimes`, record by record. */
+function slowly(segment: Buffer, start: Lsn): CommitTimes {
+  const times: bigint[] = [];
+  let aborts = 0;
+  let garbageAt: Lsn | undefined;
+  let kept: WalRecord[] = [];
+  const walk = walkRecords(segment, start, {
+    onRecord: (record) => {
+      if (garbageAt !== undefined) return;
+      if (endsTransaction(record.rmgr, record.info)) {
+        const bytes = record.bytes();
+        const sum = crc32c(bytes.subarray(0, 20), crc32c(bytes.subarray(24)));
+        if (sum !== bytes.readUInt32LE(20)) {
+          garbageAt = record.lsn;
+          return;
+        }
+        const ended = readTransactionEnd(bytes);
+        if (ended !== undefined) times.push(ended.unixMicros);
+        if (ended?.outcome === 'abort') aborts++;
+      }
+      kept.push(record);
+    },
+  });
+  const sorted = [...times].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  const sums = { firstCommit: sorted[0], lastCommit: sorted.at(-1), commits: times.length - aborts, aborts };
+  if (garbageAt === undefined) return { ...walk, ...sums };
+  // Before a commit that is not believed the walk goes back to the last record that is whole.
+  let endLsn: Lsn = garbageAt;
+  const isWhole = (record: WalRecord): boolean => {
+    const bytes = record.bytes();
+    return crc32c(bytes.subarray(0, 20), crc32c(bytes.subarray(24))) === bytes.readUInt32LE(20);
+  };
+  while (kept.length > 0 && !isWhole(kept.at(-1) as WalRecord)) {
+    endLsn = (kept.at(-1) as WalRecord).lsn;
+    kept = kept.slice(0, -1);
+  }
+  const end = 'garbage';
+  const range = { firstRecordLsn: kept[0]?.lsn, lastRecordLsn: kept.at(-1)?.lsn };
+  return { records: kept.length, ...range, endLsn, end, ...sums };
+}
 
 describe('records over pages and segments', () => {
   it.each([8, 16, 24, 32])('finds a record of which only %i bytes fit on the page', (left) => {

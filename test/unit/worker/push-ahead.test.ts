@@ -110,7 +110,7 @@ async function held(list: Held[], name: string): Promise<void> {
 function preparedFile(name: string, state: FileState, bytes: number): PreparedFile {
   const file = parseWalName(name);
   const encoded = { head: { sha256: name }, bytes: new Uint8Array(bytes) };
-  return { wal: { file, encoded, warnings: [] } as unknown as PreparedWal, state };
+  return { wal: { file, encoded, warnings: [] } as unknown as PreparedWal, state, release: () => undefined };
 }
 
 const DOWN = new WalholdError('unreachable', 'could not store it');
