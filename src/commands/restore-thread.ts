@@ -38,6 +38,7 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
   port.on('message', (message: ToThread) => {
     switch (message.kind) {
       case 'restore':
+        if (!stop.signal.aborted) restorer.begin(message.piece);
         work = work.then(async () => {
           const steps = await restorer.restore(message.piece);
           say({ kind: 'restored', steps });

@@ -3,9 +3,12 @@ import { oldestAuthenticPart } from '../../repository/authentic-part.ts';
 import type { WhichVersion } from '../../repository/authentic.ts';
 import { partKey, type BackupId } from '../../repository/layout.ts';
 import { worstOf, type Repository, type RepositoryFailure } from '../../repository/repository.ts';
-import type { PieceFile, RestorePiece } from '../../repository/restore-pieces.ts';
-import { Untar, type TarEntry, type TarSink } from '../../stream/untar.ts';
+import type { RestorePiece } from '../../repository/restore-pieces.ts';
+import type { OpenedObject } from '../../store/store.ts';
+import { Untar } from '../../stream/untar.ts';
 import { FrameReader } from '../../stream/zstd.ts';
+import { EarlyRead } from './early-read.ts';
+import { ExpectedMembers } from './expected-members.ts';
 import type { JoinStep } from './member-content.ts';
 import type { RestoredFiles } from './restored-files.ts';
 
@@ -27,15 +30,36 @@ export class PieceRestorer {
   readonly #failed = new Set<Repository>();
   /** By repository and key: the version that was right, where it is not the oldest. */
   readonly #versions = new Map<string, string>();
+  /** Pieces whose turn comes, and where they are read already. */
+  readonly #early = new Map<RestorePiece, { repository: Repository; version: string | undefined; read: EarlyRead }>();
 
   constructor(context: PieceContext) {
     this.#context = context;
   }
 
+  /** Begins to read a piece that will be restored after others. */
+  begin(piece: RestorePiece): void {
+    const [repository] = this.#orderOf(piece);
+    if (repository === undefined) return;
+    const version = this.#versions.get(placeOf(repository, piece));
+    const which = version === undefined ? {} : { version };
+    const read = new EarlyRead((signal) => open(repository, piece, { signal, ...which }), this.#context.signal);
+    this.#early.set(piece, { repository, version, read });
+  }
+
   /** Answers how far it has brought the files that are joined. */
   async restore(piece: RestorePiece): Promise<JoinStep[]> {
-    const { holders, files, warn, signal } = this.#context;
-    const order = [...holders(piece.backup)].sort((a, b) => Number(this.#failed.has(a)) - Number(this.#failed.has(b)));
+    try {
+      return await this.#restoreFromAny(piece);
+    } finally {
+      this.#early.get(piece)?.read.drop();
+      this.#early.delete(piece);
+    }
+  }
+
+  async #restoreFromAny(piece: RestorePiece): Promise<JoinStep[]> {
+    const { files, warn, signal } = this.#context;
+    const order = this.#orderOf(piece);
     const failures: RepositoryFailure[] = [];
     for (const repository of order) {
       try {
@@ -55,10 +79,14 @@ export class PieceRestorer {
     throw worstOf(failures);
   }
 
+  #orderOf({ backup }: RestorePiece): Repository[] {
+    return [...this.#context.holders(backup)].sort((a, b) => Number(this.#failed.has(a)) - Number(this.#failed.has(b)));
+  }
+
   async #restoreFrom(repository: Repository, piece: RestorePiece): Promise<void> {
     const { signal, files } = this.#context;
     const key = partKey(piece.backup, piece.part);
-    const place = `${repository.number}/${key}`;
+    const place = placeOf(repository, piece);
     const known = this.#versions.get(place);
     if (known !== undefined) return await this.#restoreVersion(repository, piece, { version: known });
     const restored = await oldestAuthenticPart(repository.store, key, piece.mark, { signal }, async (which) => {
@@ -69,12 +97,19 @@ export class PieceRestorer {
     if (restored?.version !== undefined) this.#versions.set(place, restored.version);
   }
 
+  /** What was opened before counts once, and only if it is what is asked for now. */
+  async #open(repository: Repository, piece: RestorePiece, which: WhichVersion): Promise<OpenedObject | undefined> {
+    const early = this.#early.get(piece);
+    if (early?.repository === repository && early.version === which.version && early.read.claim())
+      return await early.read.opened;
+    return await open(repository, piece, { signal: this.#context.signal, ...which });
+  }
+
   async #restoreVersion(repository: Repository, piece: RestorePiece, which: WhichVersion): Promise<void> {
-    const { signal, files, progress } = this.#context;
-    const { offset, storedBytes } = piece;
-    const key = partKey(piece.backup, piece.part);
-    const object = `${repository.url}/${key}`;
-    const opened = await repository.store.open(key, { signal, range: { offset, bytes: storedBytes }, ...which });
+    const { files, progress } = this.#context;
+    const { storedBytes } = piece;
+    const object = `${repository.url}/${partKey(piece.backup, piece.part)}`;
+    const opened = await this.#open(repository, piece, which);
     if (opened === undefined) {
       throw new WalholdError('not-found', `${object} is missing`, { hint: 'Restore another backup.' });
     }
@@ -108,54 +143,16 @@ export class PieceRestorer {
   }
 }
 
-/** Holds the members that come against the files that the record names, in their order. */
-class ExpectedMembers implements TarSink {
-  readonly #piece: RestorePiece;
-  readonly #files: RestoredFiles;
-  #next = 0;
-  #inFile = false;
-
-  constructor(piece: RestorePiece, files: RestoredFiles) {
-    this.#piece = piece;
-    this.#files = files;
-  }
-
-  begin(entry: TarEntry): void {
-    if (entry.kind === 'directory') {
-      // One that is only in an older link has been removed since.
-      if (this.#piece.newest) this.#files.makeDirectory(entry);
-      return;
-    }
-    const expected = this.#piece.files[this.#next];
-    if (expected === undefined || !samePath(entry.path, expected.path) || entry.size !== expected.size) {
-      const found = `${String(entry.path)} of ${entry.size} bytes`;
-      throw new WalholdError('damaged', `the archive holds ${found} where the record has something else`);
-    }
-    this.#next += 1;
-    this.#inFile = true;
-    this.#files.begin(entry, expected);
-  }
-
-  data(chunk: Uint8Array): void {
-    this.#files.write(chunk);
-  }
-
-  end(): void {
-    if (this.#inFile) this.#files.end();
-    this.#inFile = false;
-  }
-
-  /** Throws when files are still to come. */
-  finish(): void {
-    const missing: PieceFile | undefined = this.#piece.files[this.#next];
-    if (missing === undefined) return;
-    throw new WalholdError('damaged', `the archive lacks ${String(missing.path)}, which the record has`);
-  }
+function open(
+  { store }: Repository,
+  { backup, part, offset, storedBytes }: RestorePiece,
+  options: WhichVersion & { signal: AbortSignal },
+): Promise<OpenedObject | undefined> {
+  return store.open(partKey(backup, part), { range: { offset, bytes: storedBytes }, ...options });
 }
 
-function samePath(a: string | Uint8Array, b: string | Uint8Array): boolean {
-  if (typeof a === 'string' || typeof b === 'string') return a === b;
-  return Buffer.from(a).equals(Buffer.from(b));
+function placeOf({ number }: Repository, { backup, part }: RestorePiece): string {
+  return `${number}/${partKey(backup, part)}`;
 }
 
 function damaged(object: string, detail: string, cause?: unknown): WalholdError {

@@ -8,8 +8,8 @@ import { THREAD_LIMITS } from '../thread-limits.ts';
 import type { JoinedFiles } from './joined-files.ts';
 import type { BlankFile, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
-/** A thread has this many pieces before it, so that it never waits for the main thread. */
-const PIECES_AHEAD = 2;
+/** A thread has this many pieces before it, so that it waits neither for the main thread nor for the answers of a distant store. */
+const PIECES_AHEAD = 3;
 const BLANKS_AT_ONCE = 1000;
 
 export interface RestoreRun {
