@@ -28,6 +28,8 @@ export interface PutLink {
   segno: number;
   /** In place of the parent's beginning. */
   from?: Lsn;
+  /** As in `BackupOptions`. */
+  filesPerFrame?: number;
   change?: (record: BackupRecord) => BackupRecord;
 }
 
@@ -40,7 +42,7 @@ export function linkId(n: number): string {
 export async function putLink(
   repository: FileRepository,
   { relations, changes = {}, others = {} }: LinkContents,
-  { id, parent, segno, from, change = (record) => record }: PutLink,
+  { id, parent, segno, from, filesPerFrame = Infinity, change = (record) => record }: PutLink,
 ): Promise<BackupRecord> {
   const members = Object.entries(relations).map(([path, after]): [string, Buffer] => {
     const by = changes[path];
@@ -56,7 +58,7 @@ export async function putLink(
   ];
   const hour = Number(id.slice(9, 11));
   const stoppedAt = `2026-11-22T${String(hour).padStart(2, '0')}:30:00Z`;
-  const options = { id, startLsn, stopLsn: inSegment(segno, 400), stoppedAt, parts };
+  const options = { id, startLsn, stopLsn: inSegment(segno, 400), stoppedAt, parts, filesPerFrame };
   return await putBackup(repository, options, (record) =>
     change({
       ...record,
