@@ -3,7 +3,8 @@ import { closeSync, ftruncateSync } from 'node:fs';
 import { isTaken, isUnchanged, type JoinState } from '../../repository/join-state.ts';
 import type { PieceFile } from '../../repository/restore-pieces.ts';
 import { readWhole } from './incremental-member.ts';
-import { ContentProof, writeAll, type JoinStep, type MemberContent } from './member-content.ts';
+import { ContentProof, type JoinStep, type MemberContent } from './member-content.ts';
+import { holdsZeros, writeSparse } from './sparse-write.ts';
 import { attempt } from './target-places.ts';
 
 export interface BaseTarget {
@@ -74,7 +75,9 @@ export class BaseMember implements MemberContent {
   }
 
   #place(bytes: Uint8Array, position: number): void {
-    writeAll(this.#target.fd, this.#target.path, bytes, position);
+    const { fd, path } = this.#target;
+    // Another reading of it may have come to other bytes.
+    writeSparse(fd, path, bytes, position, (from, length) => holdsZeros(fd, path, from, length));
     if (this.#joined === undefined) return;
     this.#hashUpTo(position);
     this.#joined.update(bytes);

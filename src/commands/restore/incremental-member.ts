@@ -3,7 +3,8 @@ import { WalholdError } from '../../base/errors.ts';
 import { parseIncrementalHeader, type IncrementalHeader } from '../../postgres/incremental-file.ts';
 import { addIncrement, type BlockRun } from '../../repository/join-state.ts';
 import type { PieceFile } from '../../repository/restore-pieces.ts';
-import { ContentProof, writeAll, type JoinStep, type MemberContent } from './member-content.ts';
+import { ContentProof, type JoinStep, type MemberContent } from './member-content.ts';
+import { writeAll, writeSparse } from './sparse-write.ts';
 import { attempt } from './target-places.ts';
 
 /** How blocks lie in a cluster's files (pg_control). */
@@ -96,7 +97,7 @@ export class IncrementalMember implements MemberContent {
         const bytes = count * blockBytes;
         for (let at = 0; at < bytes; at += COPY_BYTES) {
           const piece = this.#read(from + index * blockBytes + at, Math.min(COPY_BYTES, bytes - at));
-          writeAll(fd, path, piece, block * blockBytes + at);
+          writeSparse(fd, path, piece, block * blockBytes + at);
         }
       }
     } finally {

@@ -1,9 +1,10 @@
 /** What becomes of the members of an archive as their bytes come by. */
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync } from 'node:fs';
 import { WalholdError } from '../../base/errors.ts';
 import type { JoinState } from '../../repository/join-state.ts';
 import type { PieceFile } from '../../repository/restore-pieces.ts';
+import { writeSparse } from './sparse-write.ts';
 import { attempt } from './target-places.ts';
 
 /** One member on its way. The chunks are only lent. */
@@ -53,10 +54,6 @@ export class ContentProof {
   }
 }
 
-/** What lies between two multiples of this in the file, or as much of it as comes at once, stays a hole if it is zeros. */
-const HOLE_BYTES = 64 * 1024;
-const ZEROS = Buffer.alloc(HOLE_BYTES);
-
 /** A file as it is stored, without blocks where it has long ranges of zeros. */
 export class WholeFile implements MemberContent {
   readonly #fd: number;
@@ -74,18 +71,7 @@ export class WholeFile implements MemberContent {
   write(chunk: Uint8Array): void {
     const position = this.#proof.bytes;
     this.#proof.add(chunk);
-    let from = 0;
-    // What is written together ends where a hole begins.
-    for (let at = 0; at < chunk.length;) {
-      const end = Math.min(chunk.length, at + HOLE_BYTES - ((position + at) % HOLE_BYTES));
-      if (ZEROS.compare(chunk, at, end, 0, end - at) === 0) {
-        if (from < at) writeAll(this.#fd, this.#path, chunk.subarray(from, at), position + from);
-        from = end;
-      }
-      at = end;
-    }
-    this.#endsInHole = from === chunk.length;
-    if (from < chunk.length) writeAll(this.#fd, this.#path, chunk.subarray(from), position + from);
+    this.#endsInHole = writeSparse(this.#fd, this.#path, chunk, position);
   }
 
   end(): undefined {
@@ -99,13 +85,4 @@ export class WholeFile implements MemberContent {
   close(): void {
     closeSync(this.#fd);
   }
-}
-
-/** Writes all of it, at `position` or where the last write ended. */
-export function writeAll(fd: number, path: Buffer, bytes: Uint8Array, position: number | undefined): void {
-  attempt(path, () => {
-    for (let at = 0; at < bytes.length;) {
-      at += writeSync(fd, bytes, at, bytes.length - at, position === undefined ? null : position + at);
-    }
-  });
 }

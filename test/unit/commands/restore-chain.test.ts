@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PlanJson } from '../../../src/commands/restore/plan-report.ts';
@@ -121,6 +121,22 @@ describe('restoring a chain', () => {
     expect((await place.restore()).status).toBe(0);
     expect(await restored('base/1/100')).toEqual(again);
     expect(await restored('base/1/101')).toEqual(short);
+  });
+
+  it('leaves long ranges of zeros as holes, whichever link they are from', async () => {
+    const MIB = 1024 * 1024;
+    const before = randomBytes(4 * MIB);
+    before.fill(0, MIB / 2, 2 * MIB);
+    const after = Buffer.from(before);
+    after.fill(0, 2 * MIB, 3 * MIB);
+    await putChain([
+      { relations: { 'base/1/100': before } },
+      { relations: { 'base/1/100': after }, changes: { 'base/1/100': { before } } },
+    ]);
+    expect((await place.restore()).status).toBe(0);
+    expect((await restored('base/1/100')).equals(after)).toBe(true);
+    const { blocks } = await stat(join(place.target, 'base/1/100'));
+    expect(blocks * 512).toBeLessThan(1.6 * MIB);
   });
 
   it('takes incremental files that are too long for memory by way of the disk, and leaves nothing of them', async () => {
