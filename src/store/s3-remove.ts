@@ -10,6 +10,7 @@ import { answerOf, lacking } from './s3-errors.ts';
 import { S3Locks } from './s3-locks.ts';
 import { s3Place, type S3Place } from './s3-place.ts';
 import { s3Reader, type S3Reader } from './s3-read.ts';
+import { S3BulkRemovals } from './s3-remove-many.ts';
 import type { S3StoreSettings } from './s3.ts';
 import type { RemovingStore } from './store.ts';
 
@@ -23,12 +24,14 @@ export async function s3Remover(settings: S3StoreSettings): Promise<RemovingStor
   const reader = s3Reader(client, place, storeClock, policy.requestTimeoutMs);
   const locks = new S3Locks(client, place, { reader, clock: storeClock, advice: new S3Advice(settings) });
   const removals = new S3Removals(client, place, reader, locks);
+  const bulk = new S3BulkRemovals(client, place, policy);
   return {
     async remove(key, { signal, version }) {
       requireObjectKey(key);
       const what = `remove ${place.url}/${key}`;
       await policy.run(what, (once) => removals.remove(key, version, once), { signal });
     },
+    removeMany: (objects, options) => bulk.remove(objects, options),
     async hide(key, { signal }) {
       requireObjectKey(key);
       await policy.run(`hide ${place.url}/${key}`, (once) => removals.hide(key, once), { signal });

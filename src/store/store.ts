@@ -56,10 +56,23 @@ export interface Store {
 export interface RemovingStore {
   /** Resolves when the version is gone. Absent already: resolves. Throws `denied` (no right, or locked) or what the store says. */
   remove(key: string, options: CallOptions & { version: string | undefined }): Promise<void>;
+  /**
+   * Removes up to `MOST_REMOVED_AT_ONCE` versions by one request, where the store can: for each whether it answered that it is gone. Of
+   * the others `remove` tells why. In no order: not for two versions of one name.
+   */
+  removeMany?(objects: readonly ObjectVersion[], options: CallOptions): Promise<boolean[]>;
   /** Frees the name for a new version while every version stays (S3's delete marker); absent where a name has one version. */
   hide?(key: string, options: CallOptions): Promise<void>;
   close(): Promise<void>;
 }
+
+export interface ObjectVersion {
+  key: string;
+  version: string;
+}
+
+/** Half of what S3 takes: a slow store shall answer within a request's deadline. */
+export const MOST_REMOVED_AT_ONCE = 500;
 
 /** What a server must be caught at before it is trusted. */
 export interface StoreProbe {

@@ -1,5 +1,6 @@
 import type { FakeS3 } from './fake-s3.ts';
 import { crc32cText, md5, type FakeBucket, type FakeVersion } from './fake-s3-bucket.ts';
+import { deleteObjects } from './fake-s3-delete-objects.ts';
 import { lifecycleAnswer, lockConfigurationAnswer, versioningAnswer } from './fake-s3-configuration.ts';
 import { listing } from './fake-s3-listing.ts';
 import {
@@ -32,6 +33,8 @@ export function respond(fake: FakeS3, operation: Operation, request: S3Request, 
       return getObject(fake, bucket, request, caller);
     case 'DeleteObject':
       return deleteObject(bucket, request);
+    case 'DeleteObjects':
+      return deleteObjects(fake, bucket, request, caller);
     case 'ListObjectsV2':
       return listing(bucket, request.query, pageKeys);
     case 'ListObjectVersions':

@@ -12,7 +12,7 @@ export function callerOf(allowed: readonly string[] | 'everything'): Caller {
 }
 
 /** What AWS asks for each operation ("Required permissions for Amazon S3 API operations"). */
-const NEEDED: Readonly<Record<Operation, string>> = {
+const NEEDED: Readonly<Record<Exclude<Operation, 'DeleteObjects'>, string>> = {
   PutObject: 's3:PutObject',
   GetObject: 's3:GetObject',
   HeadObject: 's3:GetObject',
@@ -40,6 +40,8 @@ const OF_VERSIONS: Partial<Record<Operation, string>> = {
 };
 
 export function checkRights(caller: Caller, operation: Operation, { query, headers }: S3Request): void {
+  // Each object of them is judged by itself.
+  if (operation === 'DeleteObjects') return;
   const action = (query.has('versionId') ? OF_VERSIONS[operation] : undefined) ?? NEEDED[operation];
   requireRight(caller, action);
   if (headers['x-amz-bypass-governance-retention'] === 'true') requireRight(caller, 's3:BypassGovernanceRetention');

@@ -5,6 +5,7 @@ export type Operation =
   | 'GetObject'
   | 'HeadObject'
   | 'DeleteObject'
+  | 'DeleteObjects'
   | 'ListObjectsV2'
   | 'ListObjectVersions'
   | 'GetObjectRetention'
@@ -22,7 +23,10 @@ export type Operation =
 /** Which operation a request is, by S3's rules; `undefined`: none that the fake knows. */
 export function operationOf({ method, key, query }: S3Request): Operation | undefined {
   const upload = query.has('uploadId');
-  if (key === '') return method === 'GET' ? bucketOperation(query) : undefined;
+  if (key === '') {
+    if (method === 'POST' && query.has('delete')) return 'DeleteObjects';
+    return method === 'GET' ? bucketOperation(query) : undefined;
+  }
   if (query.has('retention')) return lockOperation(method, 'GetObjectRetention', 'PutObjectRetention');
   if (query.has('legal-hold')) return lockOperation(method, 'GetObjectLegalHold', 'PutObjectLegalHold');
   switch (method) {

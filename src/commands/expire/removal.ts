@@ -2,7 +2,14 @@
 import { hasCode, WalholdError } from '../../base/errors.ts';
 import { mapParallel, Places } from '../../base/parallel.ts';
 import { OPEN, type End } from '../../repository/lock/kept-backups.ts';
-import type { CallOptions, RemovingStore, Store, VersionEntry } from '../../store/store.ts';
+import {
+  MOST_REMOVED_AT_ONCE,
+  type CallOptions,
+  type ObjectVersion,
+  type RemovingStore,
+  type Store,
+  type VersionEntry,
+} from '../../store/store.ts';
 
 /** A name that is to go. */
 export interface Doomed {
@@ -58,8 +65,9 @@ export class Removal {
     }
     if (open.length === 0) return;
     const versions = remover === undefined ? undefined : await this.#versionsOf(prefix, open);
-    const gone = new Set<string>();
-    await mapParallel(open, jobs, (one) =>
+    const gone = await this.#removeTogether(open, versions, told);
+    const left = gone.size === 0 ? open : open.filter(({ key }) => !gone.has(key));
+    await mapParallel(left, jobs, (one) =>
       this.#places.run(async () => {
         signal.throwIfAborted();
         const outcome = await this.#remove(one, versions?.get(one.key));
@@ -76,6 +84,37 @@ export class Removal {
     if (until !== undefined && until > now) return { kind: 'locked', until };
     if (remover === undefined && (until !== undefined || presumed <= now)) return { kind: 'removed', versions: 1 };
     return undefined;
+  }
+
+  /** Those that have one version each, by requests for many. Resolves to what the store says is gone. */
+  async #removeTogether(
+    open: readonly Doomed[],
+    versions: ReadonlyMap<string, readonly Version[]> | undefined,
+    told: ToldOf,
+  ): Promise<Set<string>> {
+    const { remover, signal, jobs, now } = this.#options;
+    const gone = new Set<string>();
+    if (remover?.removeMany === undefined || versions === undefined) return gone;
+    const objects: (ObjectVersion & { one: Doomed })[] = [];
+    for (const one of open) {
+      const [only, another] = versions.get(one.key) ?? [];
+      const isFree = one.until !== undefined || one.presumed <= now;
+      if (isFree && only?.kind === 'version' && another === undefined)
+        objects.push({ key: one.key, version: only.version, one });
+    }
+    if (objects.length < 2) return gone;
+    await mapParallel(batchesOf(objects), jobs, (batch) =>
+      this.#places.run(async () => {
+        signal.throwIfAborted();
+        const answers = await remover.removeMany?.(batch, { signal });
+        for (const [at, { one }] of batch.entries()) {
+          if (answers?.[at] !== true) continue;
+          gone.add(one.key);
+          told(one, { kind: 'removed', versions: 1 });
+        }
+      }),
+    );
+    return gone;
   }
 
   async #remove(one: Doomed, versions: readonly Version[] | undefined): Promise<Removed> {
@@ -159,4 +198,11 @@ export class Removal {
       });
     }
   }
+}
+
+function batchesOf<T>(items: readonly T[]): T[][] {
+  const batches: T[][] = [];
+  for (let at = 0; at < items.length; at += MOST_REMOVED_AT_ONCE)
+    batches.push(items.slice(at, at + MOST_REMOVED_AT_ONCE));
+  return batches;
 }
