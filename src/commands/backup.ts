@@ -15,7 +15,7 @@ import { createInAll } from './backup/create-in-all.ts';
 import { findChanges, type Increment } from './backup/find-changes.ts';
 import { findBasis } from './backup/incremental-basis.ts';
 import { storeLastPart } from './backup/last-part.ts';
-import { keepUntil, withLongerLocks, type Keep } from './backup/keep.ts';
+import { keepUntil, tellOfParents, withLongerLocks, type Keep } from './backup/keep.ts';
 import { openBackupSpool, prepareRepositories } from './backup/prepare-repositories.ts';
 import { serverRecord } from './backup/record-of.ts';
 import { SharedCounters } from './backup/shared-counters.ts';
@@ -117,6 +117,8 @@ async function takeBackup(run: BackupRun, options: BackupOptions, notes: Progres
   context.log.info(
     `stored backup ${id}: ${part}${formatBytes(copied.sizeBytes)}, stored as ${formatBytes(copied.storedBytes)}`,
   );
+  if (options.keep !== undefined && parent !== undefined)
+    tellOfParents(context.log, context.config, options.keep, parent.id);
   return id;
 }
 

@@ -1,4 +1,5 @@
 import { WalholdError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
 import type { Config, RepositoryConfig } from '../../config/config.ts';
 import { parseTime } from '../../postgres/units.ts';
 
@@ -41,4 +42,18 @@ export function withLongerLocks<C extends Pick<Config, 'repositories'>>(config: 
   };
   const [first, ...others] = config.repositories;
   return { ...config, repositories: [longer(first), ...others.map(longer)] };
+}
+
+/** An incremental backup is worth nothing without what it builds on, whose locks are as long as they were made. */
+export function tellOfParents(
+  log: Log,
+  { repositories }: Pick<Config, 'repositories'>,
+  keep: Keep,
+  parent: string,
+): void {
+  if (repositories.every(({ lock }) => lock === undefined)) return;
+  const span = keep === 'forever' ? 'for ever' : 'for as long';
+  log.warning(`${parent}, which this backup builds on, is kept ${span} too, but its locks may be shorter`, {
+    hint: 'Run "walhold lock extend", which lengthens them; until then "walhold lock status" names what is locked too short.',
+  });
 }

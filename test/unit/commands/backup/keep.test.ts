@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { keepUntil, parseKeep, withLongerLocks } from '../../../../src/commands/backup/keep.ts';
+import { keepUntil, parseKeep, tellOfParents, withLongerLocks } from '../../../../src/commands/backup/keep.ts';
+import { SILENT, type Log } from '../../../../src/base/log.ts';
 import type { RepositoryConfig } from '../../../../src/config/config.ts';
 import { formatBackupRecord } from '../../../../src/repository/backup-record-format.ts';
 import { parseBackupRecord } from '../../../../src/repository/backup-record-parse.ts';
@@ -34,6 +35,16 @@ describe('--keep', () => {
     expect(periodWith(lock, 'forever')).toBe(365 * DAY);
     expect(periodWith(undefined, '90d')).toBeUndefined();
     expect(periodWith({ ...lock, mode: 'bucket' }, '90d')).toBe(30 * DAY);
+  });
+
+  it('warns of the locks of what an incremental backup builds on, where there are locks', () => {
+    const warnings: string[] = [];
+    const log: Log = { ...SILENT, warning: (message) => void warnings.push(message) };
+    tellOfParents(log, { repositories: [place(undefined)] }, parseKeep('90d'), '20261122T174500Z-full');
+    expect(warnings).toEqual([]);
+    const lock = { mode: 'governance' as const, periodMs: 30 * DAY, maxMs: 365 * DAY };
+    tellOfParents(log, { repositories: [place(undefined), place(lock)] }, parseKeep('90d'), '20261122T174500Z-full');
+    expect(warnings).toEqual([expect.stringContaining('20261122T174500Z-full, which this backup builds on')]);
   });
 
   it.each(['2027-02-20T00:00:00.000Z', 'forever', undefined])(

@@ -71,6 +71,26 @@ describe('the locks of a chain', () => {
     for (const key of objectsOf(full)) expect(objects).toContain(key);
   });
 
+  it('reach as far as --keep of a link asks, all the way down: short until they do, and then lengthened', async () => {
+    const keep = '2026-08-01T00:00:00.000Z';
+    archive.pass(1);
+    const kept = parseBackupId(await archive.putBackup(14, keep, second)) as BackupId;
+    for (const segno of [16, 18]) {
+      archive.pass(1);
+      await archive.putBackup(segno);
+    }
+    const { repository, clock } = archive;
+    const chain = [full, first, second].flatMap(objectsOf);
+    const shortOnes = async (): Promise<string[]> => {
+      const { short } = await lockReport(repository, LOCK, { signal, jobs: 3, clock });
+      return short.objects.map(({ object }) => object);
+    };
+    expect(await shortOnes()).toEqual(expect.arrayContaining(chain));
+    await extendLocks(repository, LOCK, { signal, jobs: 3, clock, by: 'a test', dryRun: false });
+    for (const key of [...chain, ...objectsOf(kept)]) expect([key, archive.bucket.untilOf(key)]).toEqual([key, keep]);
+    expect(await shortOnes()).toEqual([]);
+  });
+
   it('end with the first of a link', async () => {
     const overview = await readOverview([archive.repository], { signal, jobs: 2 });
     const known: KnownLocks = { repository: archive.repository, now: archive.bucket.now.getTime(), claims: new Map() };
