@@ -65,9 +65,44 @@ test.runIf(hasClients)(
   },
 );
 
-const FIRST = [
-  'create extension pg_visibility',
-  'create extension amcheck',
+/** What differs between majors: how changes are found, the label's lines, and the files that a server keeps. */
+const WAYS: readonly { major: number; changes: 'page-lsn' | 'wal-summaries' }[] = [
+  { major: 13, changes: 'page-lsn' },
+  { major: 17, changes: 'page-lsn' },
+  { major: 17, changes: 'wal-summaries' },
+  { major: 18, changes: 'wal-summaries' },
+];
+
+test.each(WAYS)('comes back on PostgreSQL $major, its changes found by $changes', async ({ major, changes }) => {
+  const settings = changes === 'wal-summaries' ? { summarize_wal: true } : {};
+  await using archived = await archivedCluster({ major, settings });
+  const { cluster, config } = archived;
+  await cluster.start();
+  const folder = await createTablespace(cluster, 'fast');
+  for (const sql of TABLES) await cluster.query(sql);
+  const moments: Moment[] = [await takeMoment(cluster, config)];
+  for (const statements of [SECOND, THIRD]) {
+    for (const sql of statements) await cluster.query(sql);
+    moments.push(await takeMoment(cluster, config, ['--type', 'incremental']));
+  }
+  for (const { id } of moments.slice(1)) {
+    const record = await recordOf(archived, id);
+    expect(namesOf(record)).toContain('INCREMENTAL.');
+    expect(record.settings).toMatchObject({ changes });
+  }
+  for (const { id, lsn, content } of moments.slice(1)) {
+    await using copy = await emptyCluster(cluster, 'copy');
+    const space = ['-T', `${folder}=${join(copy.place.path, 'space')}`];
+    const to = ['--target-lsn', lsn, '--target-action', 'promote', '--target-timeline', '1'];
+    await walholdOk(cluster, config, ['restore', '-D', copy.dataDir, '--backup', id, ...to, ...space]);
+    await requireSoundPages(copy);
+    await copy.start();
+    await copy.waitUntilPromoted();
+    expect(await fingerprint(copy), id).toEqual(content);
+  }
+});
+
+const TABLES = [
   'create table kept as select i, repeat(md5(i::text), 4) as t from generate_series(1, 20000) i',
   'create index on kept (i)',
   'create table cut as select i, md5(i::text) as t from generate_series(1, 20000) i',
@@ -77,6 +112,7 @@ const FIRST = [
   'create unlogged table unlogged as select i from generate_series(1, 5000) i',
   'vacuum (freeze, analyze)',
 ];
+const FIRST = ['create extension pg_visibility', 'create extension amcheck', ...TABLES];
 const SECOND = [
   'update kept set t = reverse(t) where i % 997 = 0',
   'delete from cut where i > 3000',
@@ -115,6 +151,10 @@ async function recoverable(cluster: Cluster): Promise<Record<string, TableFinger
 async function requireSound(copy: Cluster): Promise<void> {
   const verify = [join(copy.postgres.bin, 'pg_verifybackup'), '-n', '-i', 'tablespace_map', copy.dataDir];
   expect((await copy.runOk(verify)).stdout).toContain('backup successfully verified');
+  await requireSoundPages(copy);
+}
+
+async function requireSoundPages(copy: Cluster): Promise<void> {
   const { pages, bad } = await checkAllPages(copy);
   expect(pages).toBeGreaterThan(500);
   expect(bad).toEqual([]);
