@@ -21,7 +21,7 @@ export interface DrillJson {
   /** The part of it that brought the files, planning included, and the part from the server's start. */
   restoreSeconds: number | null;
   replaySeconds: number | null;
-  /** The last transaction that was recovered; without any in the WAL, the moment that the backup ended. */
+  /** The last commit that was recovered; without any in the WAL, the moment that the backup ended. */
   lastCommitAt: string | null;
   /** How long before the beginning of the drill that was. */
   rpoSeconds: number | null;

@@ -2,6 +2,7 @@
 import { hasCode, WalholdError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { parseLsn, type Lsn } from '../../postgres/lsn.ts';
+import { formatIso, parseIso } from '../../postgres/timestamp.ts';
 import type { ControlFile } from '../../postgres/control-file.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import type { DrillCheck } from '../../repository/drill-record.ts';
@@ -20,6 +21,7 @@ import { AMCHECK, checkAmcheck } from './check-amcheck.ts';
 import { checkPageFiles, PAGES_CHECK } from './check-pages.ts';
 import { checkSql } from './check-sql.ts';
 import type { DrillOptions } from './drill-options.ts';
+import { lastCommitOf } from './last-commit.ts';
 import type { Scratch } from './scratch.ts';
 import type { ServerAccount } from './server-account.ts';
 import { judgeRecovery, RECOVERY_CHECK } from './target-reached.ts';
@@ -191,8 +193,10 @@ async function lookInside(context: CommandContext, options: DrillOptions, open: 
   const storedEnd = await storedEndOf(plan, rehearsal.found, signal);
   const recovery = judgeRecovery({ target: options.restore.target, end, storedEnd, log: await server.log() });
   findings.targetReached = recovery.ok;
-  // Where no transaction came after it, what the backup has is what there was when it ended.
-  findings.lastCommitAt = typeof row['at'] === 'string' ? row['at'] : record.stoppedAt;
+  const lastEnd = typeof row['at'] === 'string' ? parseIso(row['at']) : undefined;
+  const lastCommit = await lastCommitOf({ end, lastEnd }, plan, rehearsal.found, signal);
+  // Where no commit came after it, what the backup has is what there was when it ended.
+  findings.lastCommitAt = (lastCommit === undefined ? undefined : formatIso(lastCommit)) ?? record.stoppedAt;
   findings.checks.push(recovery);
   const { account } = owner;
   const { sockets } = server;
