@@ -1,20 +1,17 @@
 /** `walhold drill`: a recovery for practice, in a directory of its own, which tells whether it works, how long it takes, what is lost. */
-import { reasonOf, WalholdError } from '../base/errors.ts';
-import type { DrillRecord } from '../repository/drill-record.ts';
-import { storeDrill } from '../repository/drill-records.ts';
+import { reasonOf } from '../base/errors.ts';
+import { parseBackupId } from '../repository/layout.ts';
 import { describeTarget } from '../repository/recovery-target.ts';
-import type { Repository } from '../repository/repository.ts';
-import type { RestorePlan } from '../repository/restore-plan.ts';
+import type { NoPlan, RestorePlan } from '../repository/restore-plan.ts';
 import { clearLeftScratch } from '../server/left-scratch.ts';
 import { findPostgresPrograms } from '../server/postgres-programs.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import type { DrillOptions } from './drill/drill-options.ts';
-import { describeDrill, drillJson, drillRecord } from './drill/drill-report.ts';
-import { rehearse, type Findings } from './drill/rehearse.ts';
+import { describeDrill, drillJson } from './drill/drill-report.ts';
+import { rememberOutcome } from './drill/remember-outcome.ts';
+import { rehearse, unreachable, type Findings } from './drill/rehearse.ts';
 import { homeOf, requireParent, Scratch } from './drill/scratch.ts';
 import { serverAccount, type ServerAccount } from './drill/server-account.ts';
-import { summaryOf } from './drills-json.ts';
-import { rememberDrill } from './metrics/keep-metrics.ts';
 import { notReachable } from './restore.ts';
 import { readFirstEntry, readWholeRecord, type BackupSource } from './restore/backup-source.ts';
 import type { RestoreHost } from './restore/open-backup.ts';
@@ -28,7 +25,7 @@ export interface DrillHost extends RestoreHost {
   pid: number;
 }
 
-/** A fault when anything that was found is wrong. What keeps the drill from being held is an error. */
+/** A fault when anything that was found is wrong. What keeps the drill from being held is an error, and so is a target that nothing leads to. */
 export async function drill(context: CommandContext, options: DrillOptions, host: DrillHost): Promise<CommandOutcome> {
   return await withRepositories(context, async (repositories): Promise<CommandOutcome> => {
     const { signal, config, log, clock, print } = context;
@@ -41,29 +38,44 @@ export async function drill(context: CommandContext, options: DrillOptions, host
       seals: sealUse(context),
     });
     const { plan, inventory } = found;
-    if (!plan.reachable) throw notReachable(plan, options.restore);
+    if (!plan.reachable) return await failAtPlan(context, options, { plan, found, begun });
     for (const line of planLines(plan, options.restore, inventory)) log.info(line);
     for (const { level, text } of plan.remarks) {
       if (level === 'warning') log.warning(text);
       else log.info(text);
     }
     const findings = await hold(context, options, { host, plan, found, begun });
-    const json = drillJson(plan.backup.summary.id, begun, findings);
+    const { id } = plan.backup.summary;
+    const json = drillJson(id, begun, findings);
+    const { systemId } = found.overview;
+    const amounts = { bytes: bytesOf(plan.backup, 'sizeBytes'), walBytes: walBytes(plan, inventory) };
+    await rememberOutcome(context, options, repositories, { json, systemId, begun, backup: id, ...amounts });
     const target = describeTarget(options.restore.target);
-    const record = drillRecord(json, {
-      systemId: found.overview.systemId,
-      at: new Date(begun),
-      by: context.by,
-      backup: plan.backup.summary.id,
-      target,
-      bytes: bytesOf(plan.backup, 'sizeBytes'),
-      walBytes: walBytes(plan, inventory),
-    });
-    await storeEverywhere(context, repositories, record);
-    await rememberDrill(context, summaryOf(record));
     print(options.json ? `${JSON.stringify(json, undefined, 2)}\n` : describeDrill(json, target));
     return json.ok ? 'done' : 'fault';
   });
+}
+
+/**
+ * Where nothing leads to the target no server need be started to know it. That a recovery as in earnest, to the end, is not to be had is
+ * remembered; a target that somebody chose can be wrong in itself. Throws why.
+ */
+async function failAtPlan(
+  context: CommandContext,
+  options: DrillOptions,
+  { plan, found, begun }: { plan: NoPlan; found: ReadPlan; begun: number },
+): Promise<never> {
+  const { systemId, repositories } = found.overview;
+  const backup = plan.tried === undefined ? undefined : parseBackupId(plan.tried);
+  const json = drillJson(backup ?? null, begun, unreachable(plan));
+  // A repository that did not answer may have what is missing.
+  const isCertain = found.overview.failures.length === 0;
+  if (options.restore.target.kind === 'end' && backup !== undefined && isCertain) {
+    const amounts = { bytes: undefined, walBytes: undefined };
+    await rememberOutcome(context, options, repositories, { json, systemId, begun, backup, ...amounts });
+  }
+  if (options.json) context.print(`${JSON.stringify(json, undefined, 2)}\n`);
+  throw notReachable(plan, options.restore);
 }
 
 interface Held {
@@ -120,28 +132,4 @@ async function serverEnvironment(
   { account }: ServerAccount,
 ): Promise<CommandContext['environment']> {
   return account === undefined ? environment : { ...environment, HOME: await homeOf(account) };
-}
-
-/** Credentials that only read are no fault: the drill was held all the same. */
-async function storeEverywhere(
-  { log, signal, asOf }: CommandContext,
-  repositories: readonly Repository[],
-  result: DrillRecord,
-): Promise<void> {
-  if (asOf !== undefined) return log.info('the result is not stored: it is about what was stored in the past');
-  for (const repository of repositories) {
-    const at = new Date(result.at.getTime() + (repository.store.clockSkewMs?.() ?? 0));
-    const record = { ...result, at };
-    try {
-      const key = await storeDrill(repository, record, { signal });
-      log.debug(`stored the result as ${key} in ${repository.url}`);
-    } catch (error) {
-      signal.throwIfAborted();
-      const { detail } = error instanceof WalholdError ? error : { detail: undefined };
-      log.warning(`could not store the result in ${repository.url}: ${reasonOf(error)}`, {
-        detail,
-        hint: '"walhold list" and "walhold status" will not know of this drill; to store it takes the right to create drill/*.',
-      });
-    }
-  }
 }

@@ -51,6 +51,8 @@ export interface RestorePlan<B extends PlannedBackup> {
 
 export interface NoPlan {
   readonly reachable: false;
+  /** The newest backup that was tried in vain; `undefined`: none could be. */
+  readonly tried: string | undefined;
   readonly why: string;
   readonly hint: string | undefined;
   /** What the WAL lacks, where that is why. */
@@ -68,7 +70,7 @@ export async function planRestore<B extends PlannedBackup>(
   const newestFirst = [...backups].sort((a, b) => compare(b.stoppedMicros, a.stoppedMicros));
   const considered = newestFirst.filter((backup) => isWanted(backup, request.backup, newestFirst[0]));
   const remarks: Remark[] = [];
-  let failed: { verdict: Missed; missing: MissingWal | undefined } | undefined;
+  let failed: { id: string; verdict: Missed; missing: MissingWal | undefined } | undefined;
   let before: Point | undefined;
   let tooLate: string | undefined;
   for (const backup of considered) {
@@ -85,12 +87,13 @@ export async function planRestore<B extends PlannedBackup>(
       return makePlan(way, verdict, { trouble, remarks }, evidence);
     }
     if (verdict.reached) continue;
-    failed ??= { verdict, missing: 'why' in way ? way.missing : missingBehind(way) };
+    failed ??= { id: backup.id, verdict, missing: 'why' in way ? way.missing : missingBehind(way) };
     before = later(before, verdict.before);
     remarks.push({ level: 'warning', text: `backup ${backup.id} is passed over: ${verdict.why}` });
   }
   return {
     reachable: false,
+    tried: failed?.id,
     why: failed?.verdict.why ?? tooLate ?? 'no backup is stored',
     hint: failed === undefined ? lateHint(request) : failed.verdict.hint,
     missing: failed?.missing,

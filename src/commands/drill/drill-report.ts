@@ -14,7 +14,8 @@ import type { Findings } from './rehearse.ts';
 /** The shape of `walhold drill --json`. `null`: it did not come to that. */
 export interface DrillJson {
   ok: boolean;
-  backup: string;
+  /** `null`: there was none to begin with. */
+  backup: string | null;
   targetReached: boolean;
   /** From the beginning to the first answer of the recovered server. */
   rtoSeconds: number | null;
@@ -29,7 +30,7 @@ export interface DrillJson {
 }
 
 /** `begun`: ms since 1970. */
-export function drillJson(backup: BackupId, begun: number, findings: Findings): DrillJson {
+export function drillJson(backup: BackupId | null, begun: number, findings: Findings): DrillJson {
   const { restoredAt, openedAt, lastCommitAt, targetReached } = findings;
   const lastCommit = lastCommitAt === undefined ? undefined : parseIso(lastCommitAt);
   const checks = findings.checks.slice(0, MOST_CHECKS).map(bounded);
@@ -69,7 +70,7 @@ export function describeDrill(json: DrillJson, target: string): string {
   const { rtoSeconds, restoreSeconds, replaySeconds, lastCommitAt, rpoSeconds } = json;
   const took = (value: number | null): string => (value === null ? 'it did not come to that' : `${value} s`);
   const rows: [string, string][] = [
-    ['backup', json.backup],
+    ['backup', json.backup ?? 'none'],
     ['target', `${target}, ${json.targetReached ? 'reached' : 'not reached'}`],
     ['until it took queries', took(rtoSeconds)],
     ['  restore', took(restoreSeconds)],

@@ -6,7 +6,7 @@ import { formatIso, parseIso } from '../../postgres/timestamp.ts';
 import type { ControlFile } from '../../postgres/control-file.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import type { DrillCheck } from '../../repository/drill-record.ts';
-import type { RestorePlan } from '../../repository/restore-plan.ts';
+import type { NoPlan, RestorePlan } from '../../repository/restore-plan.ts';
 import { storedSegmentTimes } from '../../repository/segment-times.ts';
 import { flagOf } from '../../config/setting-name.ts';
 import type { EffectiveSetting } from '../../config/config.ts';
@@ -50,7 +50,13 @@ export interface Findings {
   checks: DrillCheck[];
 }
 
+export const PLAN_CHECK = 'plan';
 export const RESTORE_CHECK = 'restore';
+
+/** Of a drill that had nothing to begin with. */
+export function unreachable({ why }: NoPlan): Findings {
+  return { ...nothingYet(), checks: [{ name: PLAN_CHECK, ok: false, detail: why }] };
+}
 
 /** Faults of what is stored are among the findings; everything else that goes wrong is thrown. */
 export async function rehearse(
@@ -58,13 +64,7 @@ export async function rehearse(
   options: DrillOptions,
   rehearsal: Rehearsal,
 ): Promise<Findings> {
-  const findings: Findings = {
-    restoredAt: undefined,
-    openedAt: undefined,
-    lastCommitAt: undefined,
-    targetReached: false,
-    checks: [],
-  };
+  const findings = nothingYet();
   const restored = await restoreInto(context, options, rehearsal);
   findings.checks.push(restored);
   if (!restored.ok) return findings;
@@ -97,6 +97,16 @@ export async function rehearse(
     });
   }
   return findings;
+}
+
+function nothingYet(): Findings {
+  return {
+    restoredAt: undefined,
+    openedAt: undefined,
+    lastCommitAt: undefined,
+    targetReached: false,
+    checks: [],
+  };
 }
 
 async function restoreInto(
