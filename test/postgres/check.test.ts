@@ -52,11 +52,24 @@ describe('check', () => {
     const { cluster } = archived;
     await cluster.configure({ archive_mode: 'off', wal_level: 'minimal', max_wal_senders: 0, full_page_writes: 'off' });
     await cluster.start();
-    const { wrong, status } = await check(archived);
-    expect(wrong).toMatchObject({ archive_mode: 'off', wal_level: 'minimal', full_page_writes: 'off' });
+    const { checks, wrong, status } = await check(archived);
+    const settings = { archive_mode: 'off', wal_level: 'minimal', full_page_writes: 'off' };
+    expect(wrong).toMatchObject(settings);
     expect(wrong['segment stored']).toMatch(/^not checked/);
     expect(status).toBe(1);
-  });
+
+    // Each hint begins with the command that mends it.
+    for (const name of Object.keys(settings)) {
+      const hint = checks.find((one) => one.name === name)?.hint ?? '';
+      const [command = ''] = /^psql(?: -c "[^"]+")+/.exec(hint) ?? [];
+      expect(command, hint).not.toBe('');
+      const env = { PATH: `${cluster.postgres.bin}:/usr/bin:/bin`, PGHOST: cluster.socketDir, PGUSER: 'postgres' };
+      await cluster.runOk(['sh', '-ec', command], { env });
+    }
+    await cluster.restart();
+    const left = Object.keys((await check(archived)).wrong);
+    expect(left.filter((name) => Object.hasOwn(settings, name))).toEqual([]);
+  }, 200_000);
 
   test('catches commands that succeed where they cannot', async () => {
     await using archived = await archivedCluster();

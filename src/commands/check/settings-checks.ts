@@ -25,25 +25,25 @@ const RULES: readonly Rule[] = [
     name: 'archive_mode',
     expected: 'on or always',
     fits: (value) => value === 'on' || value === 'always',
-    hint: 'Set archive_mode = on, and restart the server: it takes effect with a restart only.',
+    hint: 'psql -c "alter system set archive_mode = on", and restart the server: it takes effect with a restart only.',
   },
   {
     name: 'archive_command',
     expected: 'a command that calls walhold-push with %p',
     fits: (value) => /walhold-push\b.*%p/s.test(value),
-    hint: "Set archive_command = 'walhold-push %p', with the whole path of walhold-push, and reload.",
+    hint: `psql -c "alter system set archive_command = 'walhold-push %p'" -c "select pg_reload_conf()", with the whole path of walhold-push.`,
   },
   {
     name: 'wal_level',
     expected: 'replica or logical',
     fits: (value) => value === 'replica' || value === 'logical',
-    hint: 'Set wal_level = replica, and restart the server: with less its WAL cannot be recovered from.',
+    hint: 'psql -c "alter system set wal_level = replica", and restart the server: with less its WAL cannot be recovered from.',
   },
   {
     name: 'full_page_writes',
     expected: 'on',
     fits: (value) => value === 'on',
-    hint: 'Set full_page_writes = on: without it a crash, or a base backup, can leave torn pages that nothing mends.',
+    hint: 'psql -c "alter system set full_page_writes = on" -c "select pg_reload_conf()": without it a crash, or a base backup, can leave torn pages that nothing mends.',
   },
   {
     name: 'data_checksums',
@@ -67,7 +67,7 @@ export function settingsChecks(settings: ReadonlyMap<string, string>): CheckItem
   });
   const library = settings.get('archive_library');
   if (library === undefined || library === '') return items;
-  const hint = "Set archive_library = '': with a library the server never calls archive_command.";
+  const hint = `psql -c "alter system set archive_library = ''" -c "select pg_reload_conf()": with a library the server never calls archive_command.`;
   return [...items, item('archive_library', false, library, 'empty', hint)];
 }
 
