@@ -71,7 +71,9 @@ async function overviewOf(
 function waitingOf(lag: LocalLag | undefined, now: number): Pick<StatusJson, 'readyFiles' | 'oldestReadySeconds'> {
   if (lag === undefined) return { readyFiles: null, oldestReadySeconds: null };
   const { count, oldestAt } = lag.ready;
-  const seconds = oldestAt === undefined ? null : Math.max(0, Math.round((now - oldestAt.getTime()) / 1000));
+  // Where nothing waits there is no lag, and that is known.
+  const unknown = count === 0 ? 0 : null;
+  const seconds = oldestAt === undefined ? unknown : Math.max(0, Math.round((now - oldestAt.getTime()) / 1000));
   return { readyFiles: count, oldestReadySeconds: seconds };
 }
 

@@ -52,7 +52,7 @@ describe('status', () => {
     await cluster.query('create table t as select generate_series(1, 1000) i');
     const lsn = lsnOf(await cluster.value<string>('select pg_current_wal_lsn()::text'));
     const result = await status(archived, ...connection);
-    expect(result).toMatchObject({ exit: 0, readyFiles: 0, oldestReadySeconds: null, gaps: [], lastBackup: null });
+    expect(result).toMatchObject({ exit: 0, readyFiles: 0, oldestReadySeconds: 0, gaps: [], lastBackup: null });
     expect(result.lastStored?.name).toBe(stored);
     // The server may write a little by itself between the two looks.
     expect(result.rpoBytes).toBeGreaterThanOrEqual(Number(lsn - segmentEnd(stored, 1)));

@@ -44,7 +44,7 @@ export function addDrills(metrics: MetricSet, { lastDrill, lastProven }: DrillsJ
 /** Of the server on this machine, where one was named. */
 function addLocal(metrics: MetricSet, { rpoSeconds, rpoBytes, readyFiles, oldestReadySeconds }: StatusJson): void {
   metrics.add('rpo_seconds', rpoSeconds).add('rpo_bytes', rpoBytes).add('ready_files', readyFiles);
-  metrics.add('oldest_ready_seconds', readyFiles === null ? null : (oldestReadySeconds ?? 0));
+  metrics.add('oldest_ready_seconds', oldestReadySeconds);
 }
 
 /** What its commands have left in its data directory. */
