@@ -3,6 +3,7 @@ import pg from 'pg';
 import { reasonOf, WalholdError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { missingRightHint } from './missing-right.ts';
 import { passwordFromFile } from './password-file.ts';
 import type { ServerAddress } from './server-address.ts';
 import { tlsTries, type TlsTry } from './tls.ts';
@@ -40,13 +41,15 @@ export class ServerSession implements AsyncDisposable {
   readonly #lost = new AbortController();
   readonly #closing = new AbortController();
   readonly #deps: SessionDeps;
+  readonly #user: string;
   /** Queries without an answer yet. */
   #running = 0;
   /** For messages: where the server is. */
   readonly where: string;
 
-  private constructor(client: pg.Client, where: string, deps: SessionDeps) {
+  private constructor(client: pg.Client, user: string, where: string, deps: SessionDeps) {
     this.#client = client;
+    this.#user = user;
     this.#deps = deps;
     this.where = where;
     client.on('error', (error) => this.#lose(reasonOf(error)));
@@ -104,7 +107,7 @@ export class ServerSession implements AsyncDisposable {
       keepAliveInitialDelayMillis: PING_MS,
       ...(options === undefined ? {} : { options }),
     });
-    const session = new ServerSession(client, where, deps);
+    const session = new ServerSession(client, user, where, deps);
     try {
       await session.#guarded(client.connect());
       await session.#settle();
@@ -139,7 +142,7 @@ export class ServerSession implements AsyncDisposable {
       return (await this.#guarded(this.#client.query<Row>(sql, [...values]))).rows;
     } catch (error) {
       if (error instanceof WalholdError) throw error;
-      const { detail, hint } = error as { detail?: string; hint?: string };
+      const { detail, hint = missingRightHint(error, this.#user) } = error as { detail?: string; hint?: string };
       throw new WalholdError('server', `could not ${what} on ${this.where}`, {
         detail: detail === undefined ? reasonOf(error) : `${reasonOf(error)}: ${detail}`,
         cause: error,

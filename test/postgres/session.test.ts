@@ -108,4 +108,20 @@ describe.skipIf(noOpenssl)('a session with a server that has a certificate', () 
     });
     expect(await session.row('go on', 'select 1 as one')).toEqual({ one: 1 });
   });
+
+  test('says what gives a user the right that it lacks', async () => {
+    await using superuser = await connect('host=127.0.0.1 user=postgres');
+    await superuser.rows('make a role', `create role "a ""watcher" login`);
+    await using session = await connect(`host=127.0.0.1 user='a "watcher'`);
+    const ask = async (): Promise<unknown> => await session.rows('switch', 'select pg_switch_wal()');
+    const refusal = await ask().catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'server', detail: 'permission denied for function pg_switch_wal' });
+    const [, grant = ''] = /: (grant .*)$/.exec(String((refusal as { hint?: string }).hint)) ?? [];
+    expect(grant).toContain('pg_switch_wal');
+    await superuser.rows('do as the hint says', grant);
+    await expect(ask()).resolves.toHaveLength(1);
+    await expect(session.rows('look', 'select * from pg_authid')).rejects.toMatchObject({
+      hint: 'Connect as a superuser, or as a member of pg_monitor.',
+    });
+  });
 });
