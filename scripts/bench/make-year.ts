@@ -5,7 +5,7 @@
 //
 // With --links the segments of a log are links to one file, stored at one time: made in a fifth of the time.
 //
-// Names, records and dates are real; what WAL and parts contain is not, since nothing that is measured reads it. Prints JSON.
+// Names, records, the sizes in them and dates are real; what WAL and parts contain is not, since nothing that is measured reads it. Prints JSON.
 import { closeSync, futimesSync, linkSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -80,9 +80,9 @@ const template = await templateOf();
 for (let n = 0; n < backups; n += 1) {
   const at = begun + Math.floor((YEAR_MS * n) / backups / 1000) * 1000;
   const record = recordAt(template, at, Math.floor((segments * n) / backups));
-  put(partKey(record.id, 1), SMALL, at);
-  put(partKey(record.id, 2), SMALL, at);
-  put(manifestKey(record.id), SMALL, at);
+  for (const { number, storedBytes } of record.parts)
+    put(partKey(record.id, number), Buffer.alloc(storedBytes, 'x'), at);
+  put(manifestKey(record.id), Buffer.alloc(record.manifest.storedBytes, 'x'), at);
   put(commitKey(record.id), formatBackupRecord(record), at);
 }
 const seconds = (performance.now() - started) / 1000;
