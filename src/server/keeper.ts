@@ -24,6 +24,9 @@ export interface KeeperInput {
   environment: Readonly<Record<string, string | undefined>>;
 }
 
+/** Where `rm`, `mv`, `cat`, `ls` and `sleep` are. */
+export const BASIC_PATH = '/usr/bin:/bin';
+
 /**
  * Words on its stdin: `start` the server (the rest of the arguments, once), `fast` shuts it down, `keep` the directory. PostgreSQL takes
  * SIGINT for a fast shutdown and SIGQUIT for an immediate one; it sets up its signals itself, so that those ignored here are not its.
@@ -71,6 +74,11 @@ until rm -rf -- "$scratch" 2>/dev/null; do
 done
 `;
 
+/** Whatever the caller's `PATH` is, the shell finds what its script calls. */
+function withBasics(path: string | undefined): string {
+  return path === undefined || path === '' ? BASIC_PATH : `${path}:${BASIC_PATH}`;
+}
+
 export class Keeper {
   readonly #child: ChildProcess;
   readonly #scratch: string;
@@ -82,7 +90,7 @@ export class Keeper {
     this.#child = spawn('/bin/sh', ['-c', SCRIPT, 'walhold-drill', scratch, sockets], {
       ...account,
       cwd: '/',
-      env: { ...environment },
+      env: { ...environment, PATH: withBasics(environment['PATH']) },
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
     });

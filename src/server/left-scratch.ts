@@ -5,7 +5,7 @@ import { lchown, lstat, readdir, readFile, readlink, realpath, rmdir, writeFile 
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { readPostmaster } from './data-directory.ts';
-import type { Account } from './keeper.ts';
+import { BASIC_PATH, type Account } from './keeper.ts';
 
 /** Names of scratch directories begin so. */
 export const SCRATCH_PREFIX = 'walhold-drill-';
@@ -95,7 +95,12 @@ async function endServer(scratch: string, { clock, signal }: { clock: Clock; sig
 /** As the account that owns it: it could put links there that root must not follow. */
 async function removeAs(account: Account | undefined, scratch: string): Promise<void> {
   await new Promise<void>((resolve) => {
-    const child = spawn('rm', ['-rf', '--', scratch], { ...account, cwd: '/', stdio: 'ignore' });
+    const child = spawn('rm', ['-rf', '--', scratch], {
+      ...account,
+      cwd: '/',
+      env: { PATH: BASIC_PATH },
+      stdio: 'ignore',
+    });
     child.once('error', () => resolve());
     child.once('exit', () => resolve());
   });

@@ -182,6 +182,15 @@ describe('a drill of a cluster in Debian’s layout, with a subscription, a tabl
     expect(lastProven).toEqual(before.lastProven);
   });
 
+  test('works with a PATH that leads nowhere, and cleans up', async () => {
+    const argv = await drillCommand(archived, ['--target-immediate']);
+    const env = { ...archived.cluster.env, PATH: '/nonexistent' };
+    const { status, stderr } = await archived.cluster.run(argv, { env, timeoutMs: 60_000 });
+    expect(stderr).not.toContain('error');
+    expect(status).toBe(0);
+    expect(await readdir(await scratchParent(archived))).toEqual([]);
+  });
+
   test('that is killed leaves no server and no files behind', async () => {
     const running = await runningDrill(archived);
     signalAll([-running.pid], 'SIGKILL');
