@@ -11,8 +11,10 @@ export async function checkAllPages(cluster: Cluster): Promise<{ pages: number; 
   if (cluster.isRunning) throw new Error('the server runs, its files may be torn');
   let pages = 0;
   const bad: string[] = [];
-  for (const top of ['base', 'global']) {
-    const entries = await readdir(join(cluster.dataDir, top), { recursive: true, withFileTypes: true });
+  const spaces = (await readdir(join(cluster.dataDir, 'pg_tblspc'))).map((oid) => `pg_tblspc/${oid}`);
+  for (const top of ['base', 'global', ...spaces]) {
+    // With a slash at its end a tablespace's link is followed.
+    const entries = await readdir(`${join(cluster.dataDir, top)}/`, { recursive: true, withFileTypes: true });
     for (const entry of entries.filter((one) => one.isFile() && RELATION.test(one.name))) {
       const path = join(entry.parentPath, entry.name);
       const bytes = await readFile(path);

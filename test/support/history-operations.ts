@@ -1,0 +1,31 @@
+import { CLUSTER_OPERATIONS, OBJECT_OPERATIONS } from './history-objects.ts';
+import { ROW_OPERATIONS } from './history-rows.ts';
+import { createTable, FILE_OPERATIONS } from './history-tables.ts';
+import type { HistoryWorld } from './history-world.ts';
+import { createTablespace } from './tablespace.ts';
+
+/** What a history begins with. */
+export async function beginHistory(world: HistoryWorld): Promise<void> {
+  const { cluster } = world;
+  for (const database of ['template1', 'postgres']) {
+    await cluster.query('create extension pg_visibility; create extension amcheck', [], database);
+  }
+  await createTablespace(cluster, `space${world.next()}`);
+  await cluster.query(`create database d${world.next()}`);
+  for (let count = 0; count < 8; count++) {
+    await createTable(world, world.random.pick(await world.databases()));
+  }
+}
+
+/** One operation, of any kind, in any database. */
+export async function operate(world: HistoryWorld): Promise<void> {
+  const { random } = world;
+  const kind = random.below(20);
+  if (kind < 3) return await random.pick(CLUSTER_OPERATIONS)(world);
+  const database = random.pick(await world.databases());
+  if (kind < 6) return await random.pick(OBJECT_OPERATIONS)(world, database);
+  const tables = await world.tables(database);
+  if (tables.length === 0 || kind < 8) return await createTable(world, database);
+  const operations = kind < 14 ? ROW_OPERATIONS : FILE_OPERATIONS;
+  await random.pick(operations)(world, database, random.pick(tables));
+}
