@@ -21,7 +21,7 @@ export async function inconsistencies(cluster: Cluster): Promise<string[]> {
     try {
       await client.query('create extension if not exists amcheck; create extension if not exists pg_visibility');
       if (cluster.postgres.major < AMCHECK_SINCE_MAJOR) await client.query(CHECK_INDEXES);
-      const wrong = [...(await client.query<{ what: string }>(CHECK_VISIBILITY)).rows.map(({ what }) => what)];
+      const wrong = (await client.query<{ what: string }>(CHECK_VISIBILITY)).rows.map(({ what }) => what);
       wrong.push(...(await scansThatDiffer(client)));
       found.push(...wrong.map((one) => `${name}: ${one}`));
     } finally {
