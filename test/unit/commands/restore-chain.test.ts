@@ -256,6 +256,11 @@ describe('a chain that is not whole', () => {
     jsonOf<PlanJson>(await place.restore('--dry-run', '--json', ...flags));
   const remove = async (key: string): Promise<void> => await rm(join(place.stored.root, key));
   const idOf = (n: number): BackupId => linkId(n) as BackupId;
+  const flipByte = async (key: string, at: (bytes: Buffer) => number): Promise<void> => {
+    const bytes = await readFile(join(place.stored.root, key));
+    bytes[at(bytes)]! ^= 0xff;
+    await writeFile(join(place.stored.root, key), bytes);
+  };
 
   it('is shown by the plan, the full backup first', async () => {
     const records = await putChain(THREE);
@@ -295,8 +300,10 @@ describe('a chain that is not whole', () => {
   it('is damaged where the record of a link is', async () => {
     await putChain(THREE);
     await writeFile(join(place.stored.root, commitKey(idOf(0))), '{}');
-    const { stderr } = await place.restore('--backup', linkId(2));
+    const { status, stderr } = await place.restore('--backup', linkId(2));
+    expect(status).toBe(1);
     expect(stderr).toMatch(/20261122T100000Z-full, which 20261122T110000Z-incr builds on, cannot be trusted/);
+    expect(await place.made()).toEqual([]);
   });
 
   it.each<[string, RegExp, () => Promise<void>]>([
@@ -310,6 +317,21 @@ describe('a chain that is not whole', () => {
       /110000Z-incr\/part-2.tar.zst: it has 5 bytes/,
       () => place.stored.put(partKey(idOf(1), 2), 'short'),
     ],
+    [
+      'a part of a link between is gone',
+      /110000Z-incr\/part-2.tar.zst: the backup names it/,
+      () => remove(partKey(idOf(1), 2)),
+    ],
+    [
+      'the manifest of a link between is damaged',
+      /110000Z-incr\/backup_manifest.zst/,
+      () => flipByte(manifestKey(idOf(1)), (bytes) => bytes.length - 9),
+    ],
+    [
+      'the part with the label of a link between is damaged',
+      /110000Z-incr/,
+      () => flipByte(partKey(idOf(1), 3), () => 60),
+    ],
     ['a manifest is gone', /110000Z-incr\/backup_manifest.zst is missing/, () => remove(manifestKey(idOf(1)))],
   ])('is found before anything is written: %s', async (_what, message, harm) => {
     await putChain(THREE);
@@ -318,6 +340,15 @@ describe('a chain that is not whole', () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(message);
     expect(await place.made()).toEqual([]);
+  });
+
+  it('is never joined where a block of a link between is damaged, and the part is named', async () => {
+    await putChain(THREE);
+    await flipByte(partKey(idOf(1), 1), () => 60);
+    const { status, stderr } = await place.restore();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/110000Z-incr\/part-1.tar.zst/);
+    expect(await place.made()).not.toContain('global/pg_control');
   });
 
   it('is found by a label that names another beginning than the parent has', async () => {
