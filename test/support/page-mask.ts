@@ -1,4 +1,4 @@
-/** Hints in pages, which a server that logs none may have and its backup not: by PostgreSQL's own masks (access/common/bufmask.c). */
+/** What a server may have in its pages and its backup not. */
 const PAGE_BYTES = 8192;
 const HEADER_BYTES = 24;
 const CHECKSUM_AT = 8;
@@ -21,9 +21,26 @@ const HASH_PAGE_ID = 0xff80;
 const GIST_PAGE_ID = 0xff81;
 const MAX_BTREE_CYCLE_ID = 0xff7f;
 
-/** The page of a main fork without its hints and its checksum, which covers them. */
-export function withoutHints(page: Buffer): Buffer {
+/** SPGIST_MAGIC_NUMBER, first in the contents of an SP-GiST index's first page. */
+const SPGIST_MAGIC = 0xba0babee;
+
+/**
+ * The page of a main fork without what no server logs: an SP-GiST index's cache of pages with room, in its first page, which
+ * SpGistUpdateMetaPage (access/spgist/spgutils.c) changes without WAL and without an LSN; and the checksum that covers it.
+ */
+export function withoutCaches(page: Buffer): Buffer {
+  if (page.readUInt32LE(HEADER_BYTES) !== SPGIST_MAGIC) return page;
   const masked = Buffer.from(page);
+  masked.writeUInt16LE(0, CHECKSUM_AT);
+  return masked.fill(0, HEADER_BYTES + 4, Math.min(masked.readUInt16LE(LOWER_AT), PAGE_BYTES));
+}
+
+/**
+ * The page of a main fork without hints, for servers that do not log them, by PostgreSQL's own masks (access/common/bufmask.c and the
+ * mask functions of access methods); and without its checksum, which covers them.
+ */
+export function withoutHints(page: Buffer): Buffer {
+  const masked = Buffer.from(withoutCaches(page));
   masked.writeUInt16LE(0, CHECKSUM_AT);
   masked.writeUInt16LE(masked.readUInt16LE(FLAGS_AT) & ~HINT_FLAGS, FLAGS_AT);
   masked.writeUInt32LE(0, PRUNE_XID_AT);

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { withoutHints } from './page-mask.ts';
+import { withoutCaches, withoutHints } from './page-mask.ts';
 
 const BLOCK = 8192;
 
@@ -18,8 +18,8 @@ export function differingFiles(folder: string, dataDir: string, { hints = true }
       return [`${name}: only in ${here === undefined ? 'the server' : 'the backup'}`];
     if (here.equals(there)) return [];
     const blocks = Array.from({ length: Math.max(here.length, there.length) / BLOCK }, (_, block) => block);
-    const isSame = hints || !isMain(name) ? sameBlocks : sameButForHints;
-    const wrong = blocks.filter((block) => !isSame(blockOf(here, block), blockOf(there, block)));
+    const mask = isMain(name) ? (hints ? withoutCaches : withoutHints) : asItIs;
+    const wrong = blocks.flatMap((block) => firstDifference(blockOf(here, block), blockOf(there, block), mask, block));
     if (wrong.length === 0) return [];
     return [
       `${name}: ${here.length / BLOCK} blocks, not ${there.length / BLOCK}, wrong are ${wrong.slice(0, 20).join(', ')}`,
@@ -27,17 +27,21 @@ export function differingFiles(folder: string, dataDir: string, { hints = true }
   });
 }
 
+/** The block, and the first byte in it that is not the same. */
+function firstDifference(here: Buffer, there: Buffer, mask: (page: Buffer) => Buffer, block: number): string[] {
+  if (here.equals(there)) return [];
+  if (here.length !== BLOCK || there.length !== BLOCK) return [`${block}`];
+  const [one, other] = [mask(here), mask(there)];
+  const at = one.findIndex((byte, index) => byte !== other[index]);
+  return at === -1 ? [] : [`${block} (at ${at}: ${one[at]}, not ${other[at]})`];
+}
+
 function isMain(name: string): boolean {
   return /\/\d+(\.\d+)?$/.test(name);
 }
 
-function sameBlocks(one: Buffer, other: Buffer): boolean {
-  return one.equals(other);
-}
-
-function sameButForHints(one: Buffer, other: Buffer): boolean {
-  if (one.equals(other)) return true;
-  return one.length === BLOCK && other.length === BLOCK && withoutHints(one).equals(withoutHints(other));
+function asItIs(page: Buffer): Buffer {
+  return page;
 }
 
 function blockOf(bytes: Buffer, block: number): Buffer {

@@ -24,7 +24,7 @@ import { differingFiles } from '../support/relation-files.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 const SEED = Number(process.env['WALHOLD_TEST_SEED'] ?? 20261128);
-const SEEDS = Array.from({ length: LONG ? 40 : 1 }, (_, index) => SEED + index);
+const SEEDS = Array.from({ length: LONG ? 25 : 1 }, (_, index) => SEED + index);
 /** The test decides when a page is written, and what else happens. */
 const QUIET = {
   autovacuum: false,
