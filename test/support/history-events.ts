@@ -12,8 +12,8 @@ export async function happen(
 ): Promise<void> {
   world.tell(`---- ${event}`);
   if (event === 'crash') return await crash(world);
-  await world.letGo();
   await world.cluster.stop(world.random.pick(['fast', 'immediate']));
+  await world.letGo();
   if (event === 'promotion') await promote(world);
   else await world.cluster.start();
   if (event === 'checksums' && checksums !== undefined) await switchChecksums(world, checksums);

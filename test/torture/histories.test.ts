@@ -69,9 +69,7 @@ describe.each(WAYS.filter(([, { always }]) => LONG || always === true))(
     test.each(SEEDS)(
       'with seed %i comes back as it was, page for page, from each of its incremental backups',
       async (seed) => {
-        const archived = await archivedCluster({ ...options, settings: { ...QUIET, ...options.settings } });
-        await using stack = new AsyncDisposableStack();
-        stack.use(archived);
+        await using archived = await archivedCluster({ ...options, settings: { ...QUIET, ...options.settings } });
         const { cluster, config } = archived;
         await cluster.configure({ restore_command: await restoreCommand({ config }) });
         await cluster.start();
@@ -84,8 +82,6 @@ describe.each(WAYS.filter(([, { always }]) => LONG || always === true))(
         } catch (error) {
           process.stderr.write(`seed ${seed}:\n${world.told.join('\n')}\n`);
           throw error;
-        } finally {
-          await world.letGo();
         }
       },
     );
