@@ -9,9 +9,11 @@ const AMCHECK_SINCE_MAJOR = 14;
 
 /**
  * What pg_amcheck (before 14: amcheck's own check of indexes) and pg_visibility find wrong in any database, and tables of which an
- * index-only scan counts other rows than a sequential one. Makes the extensions that it needs.
+ * index-only scan counts other rows than a sequential one. Makes the extensions that it
+ * needs, and ends prepared transactions.
  */
 export async function inconsistencies(cluster: Cluster): Promise<string[]> {
+  await endPrepared(cluster);
   const found: string[] = [];
   const databases = await cluster.query<{ name: string }>(
     `select datname as name from pg_database where datallowconn order by 1`,
@@ -29,6 +31,15 @@ export async function inconsistencies(cluster: Cluster): Promise<string[]> {
     }
   }
   return cluster.postgres.major < AMCHECK_SINCE_MAJOR ? found : [...found, ...(await amcheck(cluster))];
+}
+
+/**
+ * One in any database holds back the horizon that pg_check_visible judges by (GetOldestNonRemovableTransactionId without a relation,
+ * pg_visibility.c), and not that of a vacuum in another database: rows would be called invisible that are visible to all.
+ */
+async function endPrepared(cluster: Cluster): Promise<void> {
+  const open = await cluster.query<{ gid: string; database: string }>('select gid, database from pg_prepared_xacts');
+  for (const { gid, database } of open) await cluster.query(`commit prepared '${gid}'`, [], database);
 }
 
 async function amcheck(cluster: Cluster): Promise<string[]> {
