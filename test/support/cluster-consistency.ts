@@ -9,8 +9,8 @@ const AMCHECK_SINCE_MAJOR = 14;
 
 /**
  * What pg_amcheck (before 14: amcheck's own check of indexes) and pg_visibility find wrong in any database, and tables of which an
- * index-only scan counts other rows than a sequential one. Makes the extensions that it
- * needs, and ends prepared transactions.
+ * index-only scan counts other rows than a sequential one. Makes the extensions that it needs, and
+ * ends prepared transactions.
  */
 export async function inconsistencies(cluster: Cluster): Promise<string[]> {
   await endPrepared(cluster);

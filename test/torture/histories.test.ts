@@ -63,6 +63,11 @@ const WAYS: [string, Way][] = [
   ],
 ];
 
+/*
+ * What may differ in a page, and nothing else: the cache in the first page of an SP-GiST index, which no server logs; hints, where they
+ * are not in the WAL (neither checksums nor wal_log_hints, or checksums that were off meanwhile). Unlogged and temporary relations are
+ * not brought back.
+ */
 describe.each(WAYS.filter(([, { always }]) => LONG || always === true))(
   'a history of PostgreSQL %s',
   (_, { changes, always: _always, ...options }) => {
