@@ -21,7 +21,7 @@ export function encodeObject(
   about: ObjectAbout,
   level: number | Compress,
   digest?: string,
-  room: Room = Buffer.allocUnsafeSlow,
+  room: Room = (size) => Buffer.allocUnsafeSlow(size),
 ): EncodedObject {
   const frame = typeof level === 'number' ? compressFrame(plain, level) : level(plain);
   const head: ObjectHead = {

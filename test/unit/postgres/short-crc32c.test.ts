@@ -17,7 +17,9 @@ test('agrees with the library for each length, wherever it begins, and goes on f
     const all = Buffer.alloc(8 * 4 + 608);
     for (let at = 0; at < all.length; at++) all[at] = random.below(256);
     const before = random.below(2 ** 32);
-    expect(crc32cOfWords(wordsOf(all), from, bytes, before)).toBe(crc32c(all.subarray(from * 4, from * 4 + bytes), before));
+    expect(crc32cOfWords(wordsOf(all), from, bytes, before)).toBe(
+      crc32c(all.subarray(from * 4, from * 4 + bytes), before),
+    );
   }
 });
 

@@ -21,6 +21,8 @@ class Bench {
   readonly preparing: Held[] = [];
   readonly storing: Held[] = [];
   readonly errors: string[] = [];
+  /** Whose memory may be used again. */
+  readonly released: string[] = [];
   readonly ahead: PushAhead;
   readonly answers: PushAnswers;
   readonly #folder: string;
@@ -38,7 +40,7 @@ class Bench {
         prepare: async (name, path) => {
           const state = (await readState(path)) as FileState;
           await held(this.preparing, name);
-          return preparedFile(name, state, bytes);
+          return preparedFile(name, state, bytes, this.released);
         },
         store: async ({ file }) => await held(this.storing, file.name),
         answers,
@@ -107,10 +109,10 @@ async function held(list: Held[], name: string): Promise<void> {
   });
 }
 
-function preparedFile(name: string, state: FileState, bytes: number): PreparedFile {
+function preparedFile(name: string, state: FileState, bytes: number, released: string[]): PreparedFile {
   const file = parseWalName(name);
   const encoded = { head: { sha256: name }, bytes: new Uint8Array(bytes) };
-  return { wal: { file, encoded, warnings: [] } as unknown as PreparedWal, state, release: () => undefined };
+  return { wal: { file, encoded, warnings: [] } as unknown as PreparedWal, state, release: () => released.push(name) };
 }
 
 const DOWN = new WalholdError('unreachable', 'could not store it');
@@ -196,6 +198,17 @@ describe('pushing ahead', () => {
 });
 
 describe('when a file cannot be stored, pushing ahead', () => {
+  it('leaves its memory to whoever may still be sending it, and gives back that of what is stored', async () => {
+    bench = await Bench.create(folder);
+    await bench.ready(5, 6);
+    await bench.prepareAll();
+    expect(bench.released).toEqual([]);
+    bench.storing.shift()?.end(DOWN);
+    await bench.storeAll();
+    expect(bench.released).toHaveLength(1);
+    expect(bench.released).toEqual(await bench.answered());
+  });
+
   it('has calls look for themselves, begins nothing new, and goes on when the first that failed could be stored', async () => {
     bench = await Bench.create(folder);
     await bench.ready(5, 6, 7, 8);
