@@ -159,7 +159,9 @@ function directoryWorld(root: string, random: (limit: number) => number): World 
     environment: {},
     contents: async () => {
       const found = await readdir(root, { recursive: true, withFileTypes: true });
-      const paths = found.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
+      // What a killed run had not named yet is no object, and goes after a day.
+      const objects = found.filter((one) => one.isFile() && !one.parentPath.endsWith('/.walhold-tmp'));
+      const paths = objects.map((one) => join(one.parentPath, one.name));
       return new Map(
         await Promise.all(
           paths.map(async (path) => [path.slice(root.length + 1), await readFile(path)] as [string, Buffer]),

@@ -16,6 +16,9 @@ import { waitFor } from '../support/wait-for.ts';
 const SEED = Number(process.env['WALHOLD_TEST_SEED'] ?? 20261128);
 const ROUNDS = LONG ? 25 : 2;
 const RESUME = ['--resume', '--max-rate', '6M'];
+/** Twelve megabytes that do not get smaller: more parts than any backup is killed behind. */
+const BALLAST = `create table ballast as select i, bytes from generate_series(1, 16000) i,
+  lateral (select string_agg(sha256((i::text || ' ' || j)::bytea), ''::bytea) as bytes from generate_series(1, 24) j) made`;
 /** What a backup has said when it is killed, some parts later. */
 const MOMENTS = ['waiting for a checkpoint', 'reading what is stored', 'going on with', 'copying', 'waiting for WAL'];
 
@@ -28,6 +31,7 @@ test(`with seed ${SEED}, a backup that is killed again and again ends, and bring
     await cluster.query('create extension amcheck');
     await cluster.query('create table changed (i int primary key, text text)');
     await cluster.query(`insert into changed select i, md5(i::text) from generate_series(1, 40000) i`);
+    await cluster.query(BALLAST);
     await using load = await startLoad(cluster, { clients: 2, payloadBytes: 1000, limitMs: 240_000 });
     // The first is killed in the midst of its copying; whoever comes after it may not have come so far.
     let id = await killedBackup(archived, random, { moment: 'copying', parts: 4 + random(6) });
