@@ -58,7 +58,7 @@ export async function runHook(hook: Hook): Promise<never> {
   }
 }
 
-/** By the launcher's count of its looks for an answer, some 10 ms apart. */
+/** By the launcher's count of how long it waited for an answer, in units of 10 ms. */
 function waitedMs(polls: string | undefined): number {
   return /^\d{1,5}$/.test(polls ?? '') ? Number(polls) * 12 : 0;
 }

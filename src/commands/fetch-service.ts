@@ -26,7 +26,7 @@ import { spoolPathOf } from './local-cluster.ts';
 import { warnOfTraces } from './warn-of-traces.ts';
 import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
 
-/** A call that finds its segment on the way looks for it some 10 ms apart, within what its outage may cost. */
+/** A call that finds its segment on the way waits for it, in these units, within what its outage may cost. */
 const POLL_MS = 10;
 const LONGEST_WAIT_MS = 10_000;
 

@@ -22,7 +22,7 @@ import { pushPrepared } from './push-everywhere.ts';
 import { PushRepositories } from './push-repositories.ts';
 import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from './work-context.ts';
 
-/** How often a call looks for its answer: some 10 ms apart, for half of what a push may take. Then it goes the direct way. */
+/** A call waits for its answer, in these units, for half of what a push may take. Then it goes the direct way. */
 const POLL_MS = 10;
 const LONGEST_WAIT_MS = 20_000;
 

@@ -4,7 +4,7 @@
  *
  * ```
  * KEY                      see call-key.ts
- * PID POLLS                the worker's process; how often a call may look for its answer, 10 ms apart
+ * PID POLLS                the worker's process; how long a call may wait for its answer, in units of 10 ms
  * DIRECTORY                of the answers
  * +FILE or -FILE           the configuration file that was read, or that was not there
  * HISTORIES                fetch only: the history files in pg_wal by which the answers were judged, as a shell lists them
