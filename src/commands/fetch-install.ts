@@ -2,6 +2,7 @@ import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { temporaryName } from '../base/durable.ts';
 import { ioError, systemCode } from '../base/errors.ts';
+import { writeWhole } from '../base/write-whole.ts';
 import { makeSpoolDirectory } from '../spool/spool.ts';
 
 export interface InstallOptions {
@@ -33,7 +34,7 @@ async function installVia(directory: string, plain: Buffer, target: string, befo
   try {
     const handle = await open(temporary, 'wx', 0o600);
     try {
-      await handle.writeFile(plain);
+      await writeWhole(handle, plain);
     } finally {
       // Network filesystems report a full disk here.
       await handle.close();

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { createDurably, syncDirectory } from '../base/durable.ts';
 import { systemCode, WalholdError } from '../base/errors.ts';
+import { writeWhole } from '../base/write-whole.ts';
 import { abortable } from './abortable.ts';
 import { fileStoreError, requireRoot, saysAbsent } from './file-errors.ts';
 import { FILE_MODE, retainFile, unlocked, wholeSeconds } from './file-retention.ts';
@@ -87,7 +88,7 @@ export async function ownerOfNew(root: string): Promise<Owner | undefined> {
 }
 
 async function fillFile(handle: FileHandle, body: Body, signal: AbortSignal): Promise<void> {
-  if (body.kind === 'buffer') await handle.writeFile(body.bytes);
+  if (body.kind === 'buffer') await writeWhole(handle, body.bytes);
   else await pour(handle, body.chunks, signal);
 }
 

@@ -113,6 +113,19 @@ export class FrameWriter {
  */
 export function decompressFrames(frames: Uint8Array, maxBytes: number): Buffer {
   const out = Buffer.allocUnsafeSlow(maxBytes);
+  try {
+    return out.subarray(0, (wholeFrames ??= new zstd.DCtx()).decompress(out, frames));
+  } catch {
+    // Piece by piece it tells what is wrong.
+    return decompressPieces(frames, out);
+  }
+}
+
+/** Straight into one buffer: nothing is copied on the way. */
+let wholeFrames: Binding.DCtx | undefined;
+
+function decompressPieces(frames: Uint8Array, out: Buffer): Buffer {
+  const maxBytes = out.length;
   let used = 0;
   const reader = new FrameReader();
   reader.write(frames, (bytes) => {
