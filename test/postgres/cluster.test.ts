@@ -52,6 +52,19 @@ describe('a test cluster', () => {
     expect(identifiers.size).toBe(2);
   });
 
+  it('gives its shared memory back', async () => {
+    const cluster = await Cluster.create();
+    await cluster.start();
+    // Key and number of the segment (AddToDataDirLockFile, LOCK_FILE_LINE_SHMEM_KEY, utils/init/miscinit.c).
+    const lines = (await readFile(join(cluster.dataDir, 'postmaster.pid'), 'utf8')).split('\n');
+    const number = lines[6]?.trim().split(/\s+/)[1] ?? '';
+    const segments = async (): Promise<(string | undefined)[]> =>
+      (await readFile('/proc/sysvipc/shm', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/)[1]);
+    expect(await segments()).toContain(number);
+    await cluster[Symbol.asyncDispose]();
+    expect(await segments()).not.toContain(number);
+  });
+
   it('is gone with everything that its commands left behind', async () => {
     const settings = { archive_mode: 'on', archive_command: 'setsid sleep 1000 </dev/null >/dev/null 2>&1 & true' };
     const cluster = await Cluster.create({ settings });

@@ -271,7 +271,7 @@ export class Cluster implements AsyncDisposable {
   /** The server at once, its processes, and all files; fine to call twice. */
   async [Symbol.asyncDispose](): Promise<void> {
     process.removeListener('exit', this.#killNow);
-    if (this.isRunning) await this.#running().crash('everything');
+    if (this.isRunning) await this.#running().end();
     await Promise.all([...this.#clients].map(async (client) => await client.end().catch(() => {})));
     await waitFor(() => this.#isAlone(), { what: 'all processes of the server to be gone', deadlineMs: 20_000 });
     if (existsSync(this.place.path)) await this.place[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { asAccount, type Account } from '../../scripts/server-user.ts';
 import { descendants, isAlive, signalAll } from './process-tree.ts';
 import { waitFor } from './wait-for.ts';
@@ -17,6 +18,8 @@ const UNDER_WATCH = `
 exec 3<&0 4>/dev/null
 ( ( read -r _ <&3 || kill -QUIT $$ ) >&4 2>&4 & )
 exec "$@" </dev/null 3<&- 4>&-`;
+
+const OBEYS_WITHIN_MS = 3000;
 
 /** One running postmaster. It does not outlive this process. */
 export class ServerProcess {
@@ -69,6 +72,16 @@ export class ServerProcess {
     signalAll([this.pid, ...(what === 'everything' ? below : [])], 'SIGKILL');
     await this.ended;
     await waitFor(() => !waitedFor.some(isAlive), { what: 'the backends to be gone', deadlineMs: 20_000 });
+  }
+
+  /**
+   * An immediate shutdown, by which the shared memory goes back to the system: what is killed leaves it behind, and a system has some
+   * thousand pieces of it. A server that does not obey is killed.
+   */
+  async end(): Promise<void> {
+    this.signal('SIGQUIT');
+    await Promise.race([this.ended, delay(OBEYS_WITHIN_MS, undefined, { ref: false })]);
+    if (this.#ending === undefined) await this.crash('everything');
   }
 
   /** For the end of the program, when nothing can be waited for. */
