@@ -1,6 +1,6 @@
 /**
- * Chunks on their way from a producer that cannot wait (a synchronous compressor) to one consumer: the producer pushes, and asks
- * `drained` before it goes on. Iterate it once.
+ * Chunks on their way from a producer, which may be one that cannot wait (a synchronous compressor), to one consumer: the producer
+ * pushes, and asks `drained` before it goes on. Iterate it once.
  */
 export class ChunkQueue implements AsyncIterable<Uint8Array> {
   readonly #chunks: Uint8Array[] = [];
@@ -28,6 +28,11 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
     this.#failure ??= { reason };
     this.#wakeConsumer?.();
     this.#wakeProducer?.();
+  }
+
+  /** Whether nobody takes any more of them: it failed, or its consumer left. */
+  get isOver(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** Resolves when no more than `maxBytes` wait, or when nobody takes them any more. */

@@ -1,4 +1,5 @@
 import { WalholdError } from '../../base/errors.ts';
+import { ChunkQueue } from '../../stream/chunk-queue.ts';
 import type { OpenedObject } from '../../store/store.ts';
 
 /** So much of one reading waits for its turn. */
@@ -38,61 +39,26 @@ export class EarlyRead {
   ): Promise<OpenedObject | undefined> {
     const opened = await open(signal);
     if (opened === undefined) return undefined;
-    return { info: opened.info, chunks: new ChunkQueue(opened.chunks, signal).read() };
+    const queue = new ChunkQueue();
+    signal.addEventListener('abort', () => queue.fail(signal.reason), { once: true });
+    if (signal.aborted) queue.fail(signal.reason);
+    void fill(queue, opened.chunks);
+    return { info: opened.info, chunks: queue };
   }
 }
 
-/** Reads on until `MOST_BYTES` wait. Ends the transfer when nobody reads any more, and at the signal. */
-class ChunkQueue {
-  readonly #chunks: Uint8Array[] = [];
-  #bytes = 0;
-  #end: { error: unknown } | 'reached' | undefined;
-  #isLeft = false;
-  /** Only one of the two sides ever waits for the other. */
-  #wake: () => void = () => {};
-
-  constructor(source: AsyncIterable<Uint8Array>, signal: AbortSignal) {
-    signal.addEventListener('abort', () => this.#wake(), { once: true });
-    void this.#fill(source, signal);
-  }
-
-  async *read(): AsyncGenerator<Uint8Array> {
-    try {
-      for (;;) {
-        const chunk = this.#chunks.shift();
-        if (chunk !== undefined) {
-          this.#bytes -= chunk.byteLength;
-          this.#wake();
-          yield chunk;
-        } else if (this.#end === undefined) await this.#change();
-        else if (this.#end === 'reached') return;
-        else throw this.#end.error;
-      }
-    } finally {
-      this.#isLeft = true;
-      this.#wake();
+/** Reads on until `MOST_BYTES` wait. Ends the transfer when nobody takes them any more. */
+async function fill(queue: ChunkQueue, source: AsyncIterable<Uint8Array>): Promise<void> {
+  try {
+    for await (const chunk of source) {
+      queue.push(chunk);
+      await queue.drained(MOST_BYTES - 1);
+      if (queue.isOver) return;
     }
-  }
-
-  async #fill(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
-    try {
-      for await (const chunk of source) {
-        this.#chunks.push(chunk);
-        this.#bytes += chunk.byteLength;
-        this.#wake();
-        while (this.#bytes >= MOST_BYTES && !this.#isLeft && !signal.aborted) await this.#change();
-        signal.throwIfAborted();
-        if (this.#isLeft) return;
-      }
-      this.#end = 'reached';
-    } catch (error) {
-      this.#end = { error };
-    } finally {
-      this.#wake();
-    }
-  }
-
-  async #change(): Promise<void> {
-    await new Promise<void>((resolve) => (this.#wake = resolve));
+    queue.end();
+  } catch (error) {
+    // After what came before it.
+    await queue.drained(0);
+    queue.fail(error);
   }
 }
