@@ -3,6 +3,7 @@ import type { Lsn } from '../../postgres/lsn.ts';
 import { replayedTimes } from '../../postgres/replayed-times.ts';
 import { parseWalName, segmentName, segmentStart, segnoBefore } from '../../postgres/wal-name.ts';
 import { legOf, type PathSegment } from '../../repository/recovery-path.ts';
+import { firstThatWorks } from '../../repository/repository.ts';
 import type { RestorePlan } from '../../repository/restore-plan.ts';
 import { storedSegmentTimes } from '../../repository/segment-times.ts';
 import { fetchFrom } from '../../repository/wal-archive.ts';
@@ -67,15 +68,13 @@ async function readSegment(
   const file = parseWalName(segmentName(timeline, segno, segmentBytes));
   const holders = walOf(inventory, timeline).segments.get(segno)?.repositories ?? [];
   if (file === undefined || file.kind === 'partial') return undefined;
-  for (const repository of overview.repositories) {
-    if (!holders.includes(repository.number)) continue;
-    try {
-      const bytes = await fetchFrom(repository, file, { signal, systemId, segmentBytes });
-      if (bytes !== undefined) return bytes;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!hasCode(error, 'damaged', 'unreachable', 'denied', 'store-gone', 'store-rejected')) throw error;
-    }
+  const asked = overview.repositories.filter(({ number }) => holders.includes(number));
+  try {
+    const options = { signal, systemId, segmentBytes };
+    return (await firstThatWorks(asked, (repository) => fetchFrom(repository, file, options))).value;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (hasCode(error, 'damaged', 'unreachable', 'denied', 'store-gone', 'store-rejected')) return undefined;
+    throw error;
   }
-  return undefined;
 }
