@@ -31,12 +31,12 @@ const EXACT_HIGH = 2 ** 21;
 
 /** Whether a record with these numbers ends a transaction, before its bytes are looked at. */
 export function endsTransaction(rmgr: number, info: number): boolean {
-  return rmgr === RMGR_XACT && OUTCOMES[(info & OPERATIONS) >>> 4] !== undefined;
+  return rmgr === RMGR_XACT && outcomeBy(info) !== undefined;
 }
 
 /** Of a record that ends a transaction. */
 export function isAbort(info: number): boolean {
-  return OUTCOMES[(info & OPERATIONS) >>> 4]?.outcome === 'abort';
+  return outcomeBy(info)?.outcome === 'abort';
 }
 
 /**
@@ -45,13 +45,8 @@ export function isAbort(info: number): boolean {
  */
 export function readTransactionEnd(record: Buffer): TransactionEnd | undefined {
   const time = transactionTimeAt(record, 0, record.length);
-  const outcome = time < 0 ? undefined : outcomeOf(record, 0);
-  if (outcome === undefined) return undefined;
-  return {
-    outcome: outcome.outcome,
-    prepared: outcome.prepared,
-    unixMicros: fromPgMicros(record.readBigInt64LE(time)),
-  };
+  const ended = time < 0 ? undefined : outcomeBy(record.readUInt8(16));
+  return ended === undefined ? undefined : { ...ended, unixMicros: fromPgMicros(record.readBigInt64LE(time)) };
 }
 
 /**
@@ -59,7 +54,7 @@ export function readTransactionEnd(record: Buffer): TransactionEnd | undefined {
  * (xl_xact_commit, xl_xact_abort), which end the record. -1: a record of another kind.
  */
 export function transactionTimeAt(bytes: Buffer, at: number, total: number): number {
-  if (total < 24 || outcomeOf(bytes, at) === undefined) return -1;
+  if (total < 24 || !endsTransaction(bytes[at + 17]!, bytes[at + 16]!)) return -1;
   const end = at + total;
   let from = at + 24;
   if (from < end && bytes[from] === ORIGIN) from += 3;
@@ -75,8 +70,8 @@ export function pgMicrosAt(bytes: Buffer, at: number): number | bigint {
   return high * 0x1_0000_0000 + bytes.readUInt32LE(at);
 }
 
-function outcomeOf(bytes: Buffer, at: number): Pick<TransactionEnd, 'outcome' | 'prepared'> | undefined {
-  return bytes[at + 17] === RMGR_XACT ? OUTCOMES[(bytes[at + 16]! & OPERATIONS) >>> 4] : undefined;
+function outcomeBy(info: number): Pick<TransactionEnd, 'outcome' | 'prepared'> | undefined {
+  return OUTCOMES[(info & OPERATIONS) >>> 4];
 }
 
 function dataLength(bytes: Buffer, at: number, end: number): number {
