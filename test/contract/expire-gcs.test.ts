@@ -6,9 +6,8 @@ import type { ExpireJson } from '../../src/commands/expire/expire-output.ts';
 import type { VerifyJson } from '../../src/commands/verify.ts';
 import { callCompanion, jsonOf, type CompanionResult } from '../support/companion-call.ts';
 import {
-  FIRST_SEGMENT,
-  GOING,
-  LAST_SEGMENT,
+  DOOMED_OBJECTS,
+  keyOf,
   LATER,
   OLD,
   OLD_CHILD,
@@ -20,14 +19,9 @@ import type { FakeGcsBucket, FakeGcsBucketOptions, FakeGeneration } from '../sup
 import { FakeGcs } from '../support/fake-gcs.ts';
 import { meanwhile } from '../support/fake-s3-faults.ts';
 import { FileRepository } from '../support/file-repository.ts';
-import { nameOf } from '../support/made-segments.ts';
 
 const BUCKET = 'expiring';
 const DAY = 86_400_000;
-const keyOf = (segno: number): string => `wal/00000001/0000000100000000/${nameOf(segno)}.zst`;
-const DOOMED_SEGMENTS = LAST_SEGMENT - FIRST_SEGMENT + 1 - STAYING.length;
-/** A record, a manifest and two parts each. */
-const DOOMED_OBJECTS = DOOMED_SEGMENTS + GOING.length * 4;
 
 interface Place extends AsyncDisposable {
   fake: FakeGcs;

@@ -16,16 +16,17 @@ import type { RemovingStore } from '../../src/store/store.ts';
 import { adminClient } from '../support/bucket.ts';
 import { callCompanion, type CompanionResult } from '../support/companion-call.ts';
 import {
-  FIRST_SEGMENT,
+  DOOMED_OBJECTS,
   GOING,
   KEPT,
-  LAST_SEGMENT,
+  keyOf,
   LATER,
   NEWEST,
   OLD,
   OLD_CHILD,
   OLD_GRANDCHILD,
   putExpirable,
+  SEGMENTS,
   STAYING,
 } from '../support/expirable.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
@@ -38,11 +39,6 @@ const DAY = 86_400_000;
 const BUCKET = 'expiring';
 /** A bucket that locks takes nothing without. */
 const CHECKED = { ChecksumAlgorithm: 'CRC32C' } as const;
-const keyOf = (segno: number): string => `wal/00000001/0000000100000000/${nameOf(segno)}.zst`;
-const SEGMENTS = Array.from({ length: LAST_SEGMENT - FIRST_SEGMENT + 1 }, (_, at) => FIRST_SEGMENT + at);
-const DOOMED_SEGMENTS = SEGMENTS.filter((segno) => !STAYING.includes(segno)).map(keyOf);
-/** A record, a manifest and two parts each. */
-const DOOMED_OBJECTS = DOOMED_SEGMENTS.length + GOING.length * 4;
 
 interface Outcome extends ExpireJson {
   exit: number;

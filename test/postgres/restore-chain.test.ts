@@ -2,7 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { findPostgres } from '../../scripts/find-postgres.ts';
-import { archivedCluster, backUp, emptyCluster, walholdOk } from '../support/archived-cluster.ts';
+import {
+  archivedCluster,
+  backUp,
+  emptyCluster,
+  restored,
+  walholdOk,
+  type Archived,
+} from '../support/archived-cluster.ts';
 import { archiveEverything } from '../support/archiving.ts';
 import { recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
@@ -38,10 +45,7 @@ test.runIf(hasClients)(
     for (const { id } of moments.slice(1)) expect(namesOf(await recordOf(archived, id))).toContain('INCREMENTAL.');
 
     for (const { id, lsn, content } of moments) {
-      await using copy = await emptyCluster(cluster, 'copy');
-      const space = ['-T', `${folder}=${join(copy.place.path, 'space')}`];
-      const to = ['--target-lsn', lsn, '--target-action', 'promote', '--target-timeline', '1'];
-      await walholdOk(cluster, config, ['restore', '-D', copy.dataDir, '--backup', id, ...to, ...space]);
+      await using copy = await restoredTo(archived, folder, { id, lsn });
       await requireSound(copy);
       await copy.start();
       await copy.waitUntilPromoted();
@@ -91,10 +95,7 @@ test.each(WAYS)('comes back on PostgreSQL $major, its changes found by $changes'
     expect(record.settings).toMatchObject({ changes });
   }
   for (const { id, lsn, content } of moments.slice(1)) {
-    await using copy = await emptyCluster(cluster, 'copy');
-    const space = ['-T', `${folder}=${join(copy.place.path, 'space')}`];
-    const to = ['--target-lsn', lsn, '--target-action', 'promote', '--target-timeline', '1'];
-    await walholdOk(cluster, config, ['restore', '-D', copy.dataDir, '--backup', id, ...to, ...space]);
+    await using copy = await restoredTo(archived, folder, { id, lsn });
     await requireSoundPages(copy);
     await copy.start();
     await copy.waitUntilPromoted();
@@ -140,6 +141,17 @@ async function takeMoment(cluster: Cluster, config: string, flags: readonly stri
   await cluster.query("select pg_logical_emit_message(false, 'walhold', 'so that the target is passed')");
   await archiveEverything(cluster);
   return { id, lsn: row?.lsn ?? '', content };
+}
+
+/** Not started yet. `folder` is the tablespace's, which gets another one. */
+async function restoredTo(
+  { cluster, config }: Archived,
+  folder: string,
+  { id, lsn }: Pick<Moment, 'id' | 'lsn'>,
+): Promise<Cluster> {
+  const space = ['-T', `${folder}=${join(cluster.place.path, `space-${id}`)}`];
+  const to = ['--target-lsn', lsn, '--target-action', 'promote', '--target-timeline', '1'];
+  return await restored(cluster, config, ['--backup', id, ...to, ...space]);
 }
 
 /** What lies in unlogged tables is lost in every recovery. */

@@ -1,7 +1,7 @@
 import type { Lsn } from '../../src/postgres/lsn.ts';
 import type { BackupRecord } from '../../src/repository/backup-record.ts';
 import { parseBackupId, type BackupId } from '../../src/repository/layout.ts';
-import { putSegments } from './made-segments.ts';
+import { nameOf, putSegments } from './made-segments.ts';
 import type { FileRepository } from './file-repository.ts';
 import { labelText } from './made-chain.ts';
 import { inSegment, putBackup, type Contents } from './stored-backup.ts';
@@ -26,10 +26,19 @@ const STARTS: Readonly<Record<string, number>> = {
   [NEWEST]: 14,
 };
 const PARENTS: Readonly<Record<string, string>> = { [OLD_CHILD]: OLD, [OLD_GRANDCHILD]: OLD_CHILD };
-export const FIRST_SEGMENT = 1;
-export const LAST_SEGMENT = 17;
+const FIRST_SEGMENT = 1;
+const LAST_SEGMENT = 17;
 /** What makes the kept backup consistent, and what leads on from the newest. */
 export const STAYING: readonly number[] = [8, 9, 14, 15, 16, 17];
+
+export const SEGMENTS: readonly number[] = Array.from(
+  { length: LAST_SEGMENT - FIRST_SEGMENT + 1 },
+  (_, at) => FIRST_SEGMENT + at,
+);
+export const keyOf = (segno: number): string => `wal/00000001/0000000100000000/${nameOf(segno)}.zst`;
+const DOOMED_SEGMENTS: readonly string[] = SEGMENTS.filter((segno) => !STAYING.includes(segno)).map(keyOf);
+/** A record, a manifest and two parts each. */
+export const DOOMED_OBJECTS: number = DOOMED_SEGMENTS.length + GOING.length * 4;
 
 /** Fills it with these backups and the WAL from before the first until after the last. */
 export async function putExpirable(repository: FileRepository): Promise<void> {
