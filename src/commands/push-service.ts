@@ -9,8 +9,10 @@ import type { Prepared, PrepareInput, ToPrepare } from '../worker/thread-protoco
 import { PushAhead } from '../worker/push-ahead.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../postgres/wal-name.ts';
 import { readyNames } from '../server/archive-status.ts';
+import { servedName } from '../spool/call-key.ts';
 import { clearError } from '../spool/last-error.ts';
 import { PushAnswers } from '../spool/push-answers.ts';
+import type { ServiceRequest } from '../spool/requests.ts';
 import { announceService, SERVICE_DIRECTORY } from '../spool/service.ts';
 import { openSpool } from '../spool/spool.ts';
 import type { RoleState } from '../spool/worker-state.ts';
@@ -26,6 +28,12 @@ import type { RunningService, ServedSettings, WorkContext, WorkedCluster } from 
 const POLL_MS = 10;
 const LONGEST_WAIT_MS = 20_000;
 
+interface Parts {
+  answers: PushAnswers;
+  repositories: PushRepositories;
+  pool: ThreadPool<ToPrepare, Prepared>;
+}
+
 export class PushService implements RunningService {
   readonly role = 'push';
   readonly settings: ServedSettings;
@@ -40,8 +48,9 @@ export class PushService implements RunningService {
   private constructor(
     cluster: WorkedCluster,
     settings: ServedSettings,
-    { answers, repositories }: { answers: PushAnswers; repositories: PushRepositories },
+    { answers, repositories, pool }: Parts,
     context: WorkContext,
+    withCall: string | undefined,
   ) {
     this.settings = settings;
     this.#cluster = cluster;
@@ -50,8 +59,7 @@ export class PushService implements RunningService {
     this.#repositories = repositories;
     const { config } = settings;
     const { dataDirectory, control } = cluster;
-    const input: PrepareInput = { cluster: control, level: config.compressLevel, by: context.by };
-    this.#pool = new ThreadPool(() => context.makeThread('push-thread', input), config.jobs);
+    this.#pool = pool;
     this.#memory = new UsedMemory(config.jobs + 1);
     this.#ahead = new PushAhead(
       {
@@ -68,6 +76,7 @@ export class PushService implements RunningService {
         jobs: config.jobs,
         segmentBytes: control.segmentBytes ?? DEFAULT_SEGMENT_BYTES,
         pushAheadBytes: config.pushAheadBytes,
+        withCall,
       },
     );
   }
@@ -76,10 +85,15 @@ export class PushService implements RunningService {
   static async start(
     cluster: WorkedCluster,
     settings: ServedSettings,
+    { argv }: ServiceRequest,
     context: WorkContext,
   ): Promise<PushService | undefined> {
     const { config, key, configFile } = settings;
-    const { clock, random, log, pid } = context;
+    const { clock, random, log, pid, by } = context;
+    const input: PrepareInput = { cluster: cluster.control, level: config.compressLevel, by };
+    const pool = new ThreadPool<ToPrepare, Prepared>(() => context.makeThread('push-thread', input), config.jobs);
+    // They take as long to come up as all that follows.
+    pool.begin();
     const answers = await PushAnswers.create(
       spoolPathOf(cluster.dataDirectory, settings.config),
       cluster.dataDirectory,
@@ -88,8 +102,11 @@ export class PushService implements RunningService {
     const repositories = await PushRepositories.open(spool, { config, clock, random, log });
     const polls = Math.floor(Math.min(LONGEST_WAIT_MS, config.pushTimeoutMs / 2) / POLL_MS);
     const note = { key, pid, polls, answers: answers.path, config: configFile };
-    if (!(await announceService(join(cluster.dataDirectory, SERVICE_DIRECTORY), 'push', note))) return undefined;
-    return new PushService(cluster, settings, { answers, repositories }, context);
+    if (await announceService(join(cluster.dataDirectory, SERVICE_DIRECTORY), 'push', note)) {
+      return new PushService(cluster, settings, { answers, repositories, pool }, context, servedName('walhold-push', argv));
+    }
+    pool.rest();
+    return undefined;
   }
 
   async run(signal: AbortSignal): Promise<void> {

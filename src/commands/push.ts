@@ -3,11 +3,11 @@ import { basename, resolve } from 'node:path';
 import { hasCode, WalholdError } from '../base/errors.ts';
 import { parseWalName, type WalFile } from '../postgres/wal-name.ts';
 import { prepareWal } from '../repository/wal-object.ts';
-import { clearError, noteError } from '../spool/last-error.ts';
+import { clearError, noteError, readError } from '../spool/last-error.ts';
 import { saidLately } from '../spool/said-lately.ts';
 import { abortable } from '../store/abortable.ts';
 import { deadlineAfter } from './deadline.ts';
-import { engageWorker } from './engage-worker.ts';
+import { engageWorker, untilServed } from './engage-worker.ts';
 import type { HookContext } from './hook-context.ts';
 import { openLocalCluster } from './local-cluster.ts';
 import { pushEverywhere } from './push-everywhere.ts';
@@ -39,14 +39,19 @@ async function pushFile(file: WalFile, walPath: string, context: HookContext): P
   const { config, log, clock, by } = context;
   const local = await openLocalCluster(walPath, context, { useSpool: true, saidBefore: saidLately });
   try {
+    // Who has only some files pushed asks for no worker, which would take all. It comes up meanwhile, unless the last call failed: what is
+    // wrong may be for good.
+    const wantsWorker = file.kind === 'segment';
+    const isEarly = wantsWorker && (await readError(local.spool, 'push')) === undefined;
+    const started = isEarly ? await engageWorker('push', local, context) : undefined;
     const plain = await readWalFile(resolve(context.workingDirectory, walPath));
     const at = new Date(clock.now());
     const wal = prepareWal(file, plain, { cluster: local.control, level: config.compressLevel, by, at });
     for (const warning of wal.warnings) log.warning(`${file.name}: ${warning}`);
     await pushEverywhere(wal, local.spool, context);
     await clearError(local.spool, 'push');
-    // Who has only some files pushed asks for no worker, which would take all.
-    if (file.kind === 'segment') await engageWorker('push', local, context);
+    if (wantsWorker && !isEarly) await engageWorker('push', local, context);
+    await untilServed(started, context);
   } catch (error) {
     if (error instanceof WalholdError) await noteError(local.spool, 'push', file.name, error, clock.now());
     throw error;

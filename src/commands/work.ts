@@ -215,7 +215,7 @@ class Serving {
     const inUse = [...this.#services.values()].map(({ service }) => service.answers);
     await clearAnswers(spoolPathOf(dataDirectory, settings.config), dataDirectory, inUse);
     return request.role === 'push'
-      ? await PushService.start(this.#cluster, settings, this.#context)
+      ? await PushService.start(this.#cluster, settings, request, this.#context)
       : await FetchService.start(this.#cluster, settings, request, this.#context);
   }
 

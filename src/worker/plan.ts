@@ -1,7 +1,7 @@
 import { parseWalName } from '../postgres/wal-name.ts';
 
-/** Where a file stands that the archiver waits for. */
-export type FileStage = 'under way' | 'answered' | 'failed';
+/** Where a file stands that the archiver waits for. `with a call`: a call is storing it. */
+export type FileStage = 'under way' | 'answered' | 'failed' | 'with a call';
 
 /** In the archiver's order (ready_file_comparator, postmaster/pgarch.c): history files first, then by name. What is no WAL file is left out. */
 export function archiverOrder(names: readonly string[]): string[] {

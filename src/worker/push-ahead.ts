@@ -31,6 +31,8 @@ export interface PushAheadLimits {
   segmentBytes: number;
   /** How much ready WAL may be taken up that the server has not asked for yet, uncompressed. */
   pushAheadBytes: number;
+  /** The file that the call is storing which has asked for the worker: it is left to that call for a while. */
+  withCall?: string | undefined;
 }
 
 export interface PushAheadState {
@@ -50,6 +52,8 @@ const LIST_EVERY_MS = 50;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
 const LINE_EVERY_MS = 60_000;
+/** A call mostly needs less for its file; what it did not store by then is taken up like others. */
+const LEFT_TO_CALL_MS = 2000;
 
 export class PushAhead {
   readonly #deps: PushAheadDeps;
@@ -72,6 +76,7 @@ export class PushAhead {
   #wake: (() => void) | undefined;
   #woken = false;
   #busyAt: number;
+  readonly #leftToCallUntil: number;
   #broken: WalholdError | undefined;
 
   constructor(deps: PushAheadDeps, limits: PushAheadLimits) {
@@ -79,6 +84,8 @@ export class PushAhead {
     this.#limits = limits;
     this.#uploads = new UploadLimit({ least: Math.max(2, limits.jobs), most: MOST_UPLOADS });
     this.#busyAt = deps.clock.now();
+    this.#leftToCallUntil = this.#busyAt + LEFT_TO_CALL_MS;
+    if (limits.withCall !== undefined) this.#stages.set(limits.withCall, 'with a call');
   }
 
   get state(): PushAheadState {
@@ -139,8 +146,9 @@ export class PushAhead {
   async #list(): Promise<void> {
     this.#ready = archiverOrder(await this.#deps.readyNames());
     const waiting = new Set(this.#ready);
+    const isWithCall = this.#deps.clock.now() < this.#leftToCallUntil;
     for (const [name, stage] of this.#stages) {
-      if (waiting.has(name) || stage === 'under way') continue;
+      if (stage === 'with a call' ? isWithCall : waiting.has(name) || stage === 'under way') continue;
       this.#stages.delete(name);
       this.#answeredAt.delete(name);
       await this.#deps.answers.forget(name);

@@ -24,6 +24,11 @@ export class ThreadPool<Question, T extends { kind: string }> {
     this.#most = most;
   }
 
+  /** Begins all threads, for questions that are about to come. */
+  begin(): void {
+    while (this.#threads < this.#most) this.#idle.push(this.#begin());
+  }
+
   /** Throws what the thread threw. `handedOver` is the thread's from then on. */
   async ask(question: Question, handedOver: readonly ArrayBuffer[] = []): Promise<T> {
     const thread = await this.#take();

@@ -165,6 +165,18 @@ describe('pushing ahead', () => {
     expect(await bench.answered()).toEqual([]);
   });
 
+  it('leaves the file to the call that stores it, unless that takes long', async () => {
+    bench = await Bench.create(folder, { withCall: nameOf(5) });
+    await bench.ready(5, 6, 7);
+    expect(bench.preparing.map(({ name }) => name)).toEqual([nameOf(6), nameOf(7)]);
+    await bench.prepareAll();
+    await bench.storeAll();
+    await bench.pass(1000);
+    expect(bench.preparing).toEqual([]);
+    await bench.pass(2000);
+    expect(bench.preparing.map(({ name }) => name)).toEqual([nameOf(5)]);
+  });
+
   it('takes up no more than push_ahead, but one file always', async () => {
     bench = await Bench.create(folder, { jobs: 8, pushAheadBytes: 3 * 16 * MIB });
     await bench.ready(5, 6, 7, 8, 9);
