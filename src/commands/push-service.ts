@@ -103,7 +103,13 @@ export class PushService implements RunningService {
     const polls = Math.floor(Math.min(LONGEST_WAIT_MS, config.pushTimeoutMs / 2) / POLL_MS);
     const note = { key, pid, polls, answers: answers.path, config: configFile };
     if (await announceService(join(cluster.dataDirectory, SERVICE_DIRECTORY), 'push', note)) {
-      return new PushService(cluster, settings, { answers, repositories, pool }, context, servedName('walhold-push', argv));
+      return new PushService(
+        cluster,
+        settings,
+        { answers, repositories, pool },
+        context,
+        servedName('walhold-push', argv),
+      );
     }
     pool.rest();
     return undefined;

@@ -6,7 +6,10 @@ import type { Wal } from './wal.ts';
 
 /** What every benchmark works with. */
 export interface Bench {
+  /** Of transactions. */
   wal: Wal;
+  /** Of messages. */
+  messages: Wal;
   archivers: readonly Archiver[];
   stores: Stores;
   options: ArchiveOptions;

@@ -8,10 +8,14 @@ import { spreadOf } from '../statistics.ts';
 import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
 import { newCase, type Case, type Values } from './figures.ts';
+import { bareScript, LAUNCHER_ALONE } from './floors.ts';
+import { cp } from './plain-copy.ts';
 import { fillAll } from './recovery.ts';
 import type { Repository } from './repository.ts';
 import { toRecover, withBacklog } from './servers.ts';
+import type { Stores } from './stores.ts';
 import { takeTurns, whoCan } from './turns.ts';
+import type { Wal } from './wal.ts';
 
 /** Segments that nobody times: the first is the server's own call, which starts what runs behind the calls, then comes one more. */
 const BY_SERVER = 1;
@@ -27,6 +31,7 @@ const PAUSE_S = 0.3;
 export const CALL_METHOD: readonly string[] = [
   "one call with its answer ready, as the server would make it: `sh -c COMMAND` in the data directory, with the server's environment, by one bash that reads its own clock before and after. Right before each, the same bash times `sh -c true`; added: the median of the differences",
   'the server runs meanwhile and has the same work to do, but after its first segment its own archiver or startup process is parked in a loop of the shell, so that nobody else takes the answers. A tool that works behind the calls has had the time to do so; of the others this is the whole of their work',
+  `${LAUNCHER_ALONE}: a script of one line, for a push \`[ -f FILE ]\`, for a fetch \`ln -f\`, without any server: what a launcher that is a script takes that does just this`,
   'walhold is called through `/bin/sh`, and by other shells that read the same launcher',
 ];
 
@@ -44,6 +49,11 @@ interface Caller {
   shell: string;
 }
 
+interface Contender {
+  name: string;
+  trial: () => Promise<Values>;
+}
+
 /** What a single call costs for which everything has been done before. Repositories in folders: the store does not matter. */
 export async function call(bench: Bench, cases: Case[]): Promise<void> {
   const names = bench.wal.segments.slice(0, bench.options.calls + WARM_UP);
@@ -58,30 +68,55 @@ async function callToPush(
 ): Promise<void> {
   const one = newCase('A push whose segment is stored already', 'walhold', MEASURES);
   cases.push(one);
-  const callers = withShells(whoCan(one, archivers, 'files'));
-  await takeTurns(one, callers, { rounds: options.rounds, tell }, async ({ archiver, shell }) => {
+  const callers = withShells(whoCan(one, archivers, 'files')).map(({ name, archiver, shell }): Contender => {
+    const trial = async (): Promise<Values> => {
+      const repository = await stores.repository('files');
+      const { length } = names;
+      const server = await parked(async (archive) => await withBacklog(wal, length, archiver, repository, { archive }));
+      const values = await pushes(server, repository, names, shell);
+      await repository.remove();
+      return values;
+    };
+    return { name, trial };
+  });
+  const all = [...callers, bare('push', wal, stores, names)];
+  await takeTurns(one, all, { rounds: options.rounds, tell }, async ({ trial }) => await trial());
+}
+
+/** Where the segments lie in `pg_wal`, and no server runs. */
+function bare(role: 'push' | 'fetch', wal: Wal, stores: Stores, names: readonly string[]): Contender {
+  const trial = async (): Promise<Values> => {
     const repository = await stores.repository('files');
-    const { length } = names;
-    const server = await parked(async (archive) => await withBacklog(wal, length, archiver, repository, { archive }));
-    const values = await pushes(server, repository, names, shell);
+    await using server = await withBacklog(wal, names.length, await cp(), repository);
+    const script = await bareScript(server.place, role);
+    const path = (name: string): string => (role === 'push' ? `pg_wal/${name}` : `${name} pg_wal/RECOVERYXLOG`);
+    const values = await timed(
+      server,
+      names.slice(WARM_UP).map((name) => `${script} ${path(name)}`),
+    );
     await repository.remove();
     return values;
-  });
+  };
+  return { name: LAUNCHER_ALONE, trial };
 }
 
 async function callToFetch(bench: Bench, cases: Case[], names: readonly string[]): Promise<void> {
-  const { wal, archivers, options, tell } = bench;
+  const { wal, archivers, stores, options, tell } = bench;
   const one = newCase('A fetch whose segment is there already', 'walhold', MEASURES);
   cases.push(one);
   await using filled = await fillAll(bench, one, whoCan(one, archivers, 'files'), 'files', names.length);
   const repositories = new Map(filled.all.map(({ archiver, repository }) => [archiver, repository]));
-  const callers = withShells([...repositories.keys()]);
-  await takeTurns(one, callers, { rounds: options.rounds, tell }, async ({ archiver, shell }) => {
-    const repository = repositories.get(archiver);
-    if (repository === undefined) throw new Error('its repository was not filled');
-    const server = await parked(async (restore) => await toRecover(wal, archiver, repository, { restore }));
-    return await fetches(server, names, shell);
+  const callers = withShells([...repositories.keys()]).map(({ name, archiver, shell }): Contender => {
+    const trial = async (): Promise<Values> => {
+      const repository = repositories.get(archiver);
+      if (repository === undefined) throw new Error('its repository was not filled');
+      const server = await parked(async (restore) => await toRecover(wal, archiver, repository, { restore }));
+      return await fetches(server, names, shell);
+    };
+    return { name, trial };
   });
+  const all = [...callers, bare('fetch', wal, stores, names)];
+  await takeTurns(one, all, { rounds: options.rounds, tell }, async ({ trial }) => await trial());
 }
 
 /** A stopped server whose own command will wait for ever after its first segment, and what it would be. */

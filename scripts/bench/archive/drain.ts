@@ -5,7 +5,8 @@ import { readyFiles } from '../../../test/support/archiving.ts';
 import { GiveUp, waitFor } from '../../../test/support/wait-for.ts';
 import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
-import { newCase, type Case, type Measure } from './figures.ts';
+import { newCase, type Case, type Measure, type Values } from './figures.ts';
+import { COMPRESSION_ALONE, COMPRESSION_METHOD, compressionAlone } from './floors.ts';
 import type { Repository } from './repository.ts';
 import { withBacklog, type Around } from './servers.ts';
 import { takeTurns, whoCan } from './turns.ts';
@@ -19,6 +20,7 @@ const MS_PER_SEGMENT = 5_000;
 
 export const DRAIN_METHOD: readonly string[] = [
   "a backlog: a server whose archive_command is set begins with so many segments of pgbench's transactions ready to be archived. From the start of its archiver process to the moment when the last of them is marked as done (times of the server's own process table and of the file system), after which the repository is searched for all of them",
+  COMPRESSION_METHOD,
 ];
 
 /** How long a backlog takes until it is archived. */
@@ -28,12 +30,18 @@ export async function drain({ wal, archivers, stores, options, tell }: Bench, ca
       const title = `A backlog of ${count} segments, to ${kind}`;
       const one = newCase(title, 'walhold', DRAIN_MEASURES);
       cases.push(one);
-      await takeTurns(one, whoCan(one, archivers, kind), { rounds: options.rounds, tell }, async (archiver) => {
-        const repository = await stores.repository(kind);
-        const { seconds, bytes } = await drainInto(wal, count, archiver, repository);
-        await repository.remove();
-        return { seconds, rate: count / seconds, storedMb: bytes / 1024 ** 2 };
-      });
+      const archiving = whoCan(one, archivers, kind).map((archiver) => ({
+        name: archiver.name,
+        trial: async (): Promise<Values> => {
+          const repository = await stores.repository(kind);
+          const { seconds, bytes } = await drainInto(wal, count, archiver, repository);
+          await repository.remove();
+          return { seconds, rate: count / seconds, storedMb: bytes / 1024 ** 2 };
+        },
+      }));
+      const alone = { name: COMPRESSION_ALONE, trial: async () => await compressionAlone(wal, count) };
+      const all = kind === 'files' ? [...archiving, alone] : archiving;
+      await takeTurns(one, all, { rounds: options.rounds, tell }, async ({ trial }) => await trial());
     }
   }
 }

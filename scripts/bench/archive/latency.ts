@@ -40,15 +40,15 @@ async function drainAfar(
 }
 
 async function recoverFromAfar(bench: Bench, cases: Case[]): Promise<void> {
-  const { archivers, options, tell, wal } = bench;
+  const { archivers, options, tell, stores, messages: wal } = bench;
   const measured = options.latencies.map((roundTripMs) => {
-    const title = `Recovery of ${options.replay} segments, from S3 with ${roundTripMs} ms of latency`;
+    const title = `Recovery of ${options.replay} segments of messages, from S3 with ${roundTripMs} ms of latency`;
     return { one: newCase(title, 'walhold', RECOVERY_MEASURES), roundTripMs };
   });
   const [first] = measured;
   if (first === undefined) return;
   const able = whoCan(first.one, archivers, 'S3');
-  await using filled = await fillAll(bench, first.one, able, 'S3', options.replay);
+  await using filled = await fillAll({ wal, stores, tell }, first.one, able, 'S3', options.replay);
   for (const { one, roundTripMs } of measured) {
     for (const [name, reason] of first.one.missing) one.missing.set(name, reason);
     cases.push(one);

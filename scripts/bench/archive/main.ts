@@ -10,12 +10,12 @@ import { entrants, NO_WAL_G } from './entrants.ts';
 import type { Section } from './figures.ts';
 import { latency, LATENCY_METHOD } from './latency.ts';
 import { memory, MEMORY_METHOD } from './memory.ts';
-import { archiveOptions, neededSegments, type ArchiveOptions, type ArchiveSection } from './options.ts';
+import { archiveOptions, neededMessages, neededSegments, type ArchiveOptions, type ArchiveSection } from './options.ts';
 import { recovery, RECOVERY_METHOD } from './recovery.ts';
 import { sectionJson, sectionText } from './section-report.ts';
 import { steady, STEADY_METHOD } from './steady.ts';
 import { openStores } from './stores.ts';
-import { makeWal } from './wal.ts';
+import { makeWal, type WalOptions } from './wal.ts';
 
 interface Named {
   title: string;
@@ -45,9 +45,12 @@ for (const [signal, status] of [
 const options = archiveOptions(process.argv.slice(2));
 const archivers = await entrants(options.only, tell);
 await using stores = await openStores(options.stores, tell);
-await using wal = await makeWal({ scale: options.scale, segments: neededSegments(options), keep: options.wal }, tell);
+const { scale, wal: keep } = options;
+const walOptions = { scale, keep, content: 'transactions', segments: neededSegments(options) } as const;
+await using wal = await makeWal(walOptions, tell);
+await using messages = await makeWal(messagesOptions(options), tell);
 await mkdir(options.json, { recursive: true });
-for (const name of options.sections) await measure(name, { wal, archivers, stores, options, tell });
+for (const name of options.sections) await measure(name, { wal, messages, archivers, stores, options, tell });
 
 async function measure(name: ArchiveSection, bench: Bench): Promise<void> {
   const { title, method, run } = BENCHMARKS[name];
@@ -66,6 +69,11 @@ async function measure(name: ArchiveSection, bench: Bench): Promise<void> {
   await writeSection(options.output, name, sectionText(section));
   await writeFile(join(options.json, `${name}.json`), sectionJson(section));
   tell(`${name} is written: ${options.output}; ${Math.round((performance.now() - started) / 1000)} s`);
+}
+
+function messagesOptions(all: ArchiveOptions): WalOptions {
+  const beside = all.wal === undefined ? undefined : `${all.wal}-messages`;
+  return { scale: all.scale, keep: beside, content: 'messages', segments: neededMessages(all) };
 }
 
 function commonMethod({ scale }: ArchiveOptions): string[] {

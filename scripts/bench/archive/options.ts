@@ -12,8 +12,10 @@ export interface ArchiveOptions {
   scale: number;
   /** Segments of the backlogs that are drained; the smallest is also that of the latencies and of the memory. */
   backlogs: readonly number[];
-  /** Segments of a recovery. */
+  /** Segments of a recovery that replays at once. */
   replay: number;
+  /** Segments of a recovery of transactions. */
+  busyReplay: number;
   /** How long pgbench runs in a trial. */
   seconds: number;
   /** Timed calls in a trial. */
@@ -46,6 +48,7 @@ export function archiveOptions(words: readonly string[]): ArchiveOptions {
       scale: text('60'),
       backlogs: text('60,500'),
       replay: text('200'),
+      'busy-replay': text('40'),
       seconds: text('60'),
       calls: text('30'),
       latencies: text('20,80'),
@@ -63,6 +66,7 @@ export function archiveOptions(words: readonly string[]): ArchiveOptions {
     scale: number('scale', values.scale),
     backlogs: list(values.backlogs).map((one) => number('backlogs', one)),
     replay: number('replay', values.replay),
+    busyReplay: number('busy-replay', values['busy-replay']),
     seconds: number('seconds', values.seconds),
     calls: number('calls', values.calls),
     latencies: list(values.latencies).map((one) => number('latencies', one)),
@@ -75,14 +79,19 @@ export function archiveOptions(words: readonly string[]): ArchiveOptions {
   };
 }
 
-/** How many segments of WAL the sections need. */
-export function neededSegments({ sections, backlogs, replay, calls }: ArchiveOptions): number {
+/** How many segments of messages the sections need. */
+export function neededMessages({ sections, replay }: ArchiveOptions): number {
+  return sections.includes('recovery') || sections.includes('latency') ? replay : 1;
+}
+
+/** How many segments of transactions the sections need. */
+export function neededSegments({ sections, backlogs, busyReplay, calls }: ArchiveOptions): number {
   const needs: Readonly<Record<ArchiveSection, number>> = {
     drain: Math.max(...backlogs),
     steady: 1,
-    recovery: replay,
+    recovery: busyReplay,
     call: calls + 2,
-    latency: Math.max(replay, Math.min(...backlogs)),
+    latency: Math.min(...backlogs),
     memory: Math.min(...backlogs),
   };
   return Math.max(...sections.map((section) => needs[section]));

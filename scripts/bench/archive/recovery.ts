@@ -9,12 +9,14 @@ import type { Repository, StoreKind } from './repository.ts';
 import { recoveryOf, type Recovery } from './restore-waits.ts';
 import { toRecover, type Around } from './servers.ts';
 import { fallOut, takeTurns, whoCan } from './turns.ts';
+import type { WalContent } from './wal-content.ts';
 import type { Wal } from './wal.ts';
 
 const MS_PER_SEGMENT = 5_000;
 
 export const RECOVERY_METHOD: readonly string[] = [
   'recovery: a server that has a copy of the data before the first segment, and no WAL, is started with recovery.signal and replays all that the repository holds. From its start to the log\'s "redo done", which must lie in the last segment. Each repository was filled by its own tool, once',
+  'segments of messages (pg_logical_emit_message) are only read by replay, which therefore waits for whoever brings them; replaying those of transactions is work',
   'waiting: the time that the startup process waits for restore_command, as its own log tells at `debug3`: from "executing restore command" to what came of it, all calls added up, over the whole. No connection and no further process takes part',
 ];
 
@@ -26,15 +28,24 @@ export const RECOVERY_MEASURES: readonly Measure[] = [
 
 /** How long a server takes to replay what a repository holds. */
 export async function recovery(bench: Bench, cases: Case[]): Promise<void> {
-  const { archivers, stores, options, tell } = bench;
-  for (const kind of stores.kinds) {
-    const one = newCase(`Recovery of ${options.replay} segments, from ${kind}`, 'walhold', RECOVERY_MEASURES);
-    cases.push(one);
-    await using filled = await fillAll(bench, one, whoCan(one, archivers, kind), kind, options.replay);
-    await takeTurns(one, filled.all, { rounds: options.rounds, tell }, async ({ archiver, repository }) => {
-      return await recoverFrom(bench.wal, options.replay, archiver, repository);
-    });
+  const { wal, messages, options } = bench;
+  for (const kind of bench.stores.kinds) {
+    await recoveryOfAll(bench, cases, { kind, wal: messages, count: options.replay, content: 'messages' });
+    await recoveryOfAll(bench, cases, { kind, wal, count: options.busyReplay, content: 'transactions' });
   }
+}
+
+async function recoveryOfAll(
+  { archivers, stores, options, tell }: Bench,
+  cases: Case[],
+  { kind, wal, count, content }: { kind: StoreKind; wal: Wal; count: number; content: WalContent },
+): Promise<void> {
+  const one = newCase(`Recovery of ${count} segments of ${content}, from ${kind}`, 'walhold', RECOVERY_MEASURES);
+  cases.push(one);
+  await using filled = await fillAll({ wal, stores, tell }, one, whoCan(one, archivers, kind), kind, count);
+  await takeTurns(one, filled.all, { rounds: options.rounds, tell }, async ({ archiver, repository }) => {
+    return await recoverFrom(wal, count, archiver, repository);
+  });
 }
 
 /** A contender and its repository, with the segments in it. */
@@ -46,7 +57,7 @@ export interface Filled {
 
 /** Fills a repository for each contender with the first `count` segments; one that fails falls out of the case. The repositories go with the result. */
 export async function fillAll(
-  { wal, stores, tell }: Bench,
+  { wal, stores, tell }: Pick<Bench, 'wal' | 'stores' | 'tell'>,
   one: Case,
   archivers: readonly Archiver[],
   kind: StoreKind,

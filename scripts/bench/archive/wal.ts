@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cluster } from '../../../test/support/cluster.ts';
 import { Place } from '../../../test/support/place.ts';
-import { NO_ARCHIVING, pgbench, writeSegments } from '../workload.ts';
+import { NO_ARCHIVING, writeSegments } from '../workload.ts';
+import { CONTENTS, type WalContent } from './wal-content.ts';
 
 export const MEASURED_MAJOR = 15;
 
@@ -23,6 +24,7 @@ export interface WalOptions {
   /** As pgbench's: 60 makes 1 GB. */
   scale: number;
   segments: number;
+  content: WalContent;
   /** Where it is kept for the next run, or is found; without it, it goes with this process. */
   keep: string | undefined;
 }
@@ -40,13 +42,13 @@ const SETTINGS = {
 // Pages are easy to compress, and would come in bursts: without them one segment is like the other, and hard.
 const WHILE_WRITING = { full_page_writes: false, synchronous_commit: 'off' };
 
-/** Writes the WAL by pgbench's own transactions, or takes what an earlier run has kept. */
+/** Writes the WAL, or takes what an earlier run has kept. */
 export async function makeWal(options: WalOptions, tell: (line: string) => void): Promise<Wal> {
   const { keep } = options;
   if (keep !== undefined && existsSync(join(keep, 'segments.json'))) return await openWal(keep, options.segments);
   const place = await Place.create('wal');
   try {
-    tell(`a cluster of scale ${options.scale} is made, and ${options.segments} segments of WAL`);
+    tell(`a cluster is made, and ${options.segments} segments of WAL full of ${options.content}`);
     await fill(place.path, options);
     if (keep === undefined)
       return {
@@ -74,11 +76,12 @@ async function openWal(path: string, wanted: number): Promise<Wal> {
   };
 }
 
-async function fill(path: string, { scale, segments: count }: WalOptions): Promise<void> {
+async function fill(path: string, { scale, segments: count, content }: WalOptions): Promise<void> {
+  const { prepare, script, options, remove } = CONTENTS[content];
   await using cluster = await Cluster.create({ major: MEASURED_MAJOR, name: 'wal-maker', settings: SETTINGS });
   if (!cluster.postgres.hasClients) throw new Error('PostgreSQL 15 with its client programs is needed: pgbench, psql');
   await cluster.start();
-  await cluster.runOk(pgbench(cluster, '-i', '-q', '-s', String(scale)), { timeoutMs: 900_000 });
+  await prepare(cluster, scale);
   await cluster.query('checkpoint');
   await cluster.stop();
   const first = await nextSegment(cluster);
@@ -86,10 +89,10 @@ async function fill(path: string, { scale, segments: count }: WalOptions): Promi
   await cluster.runOk(['cp', '-a', cluster.dataDir, join(path, 'before')]);
   await cluster.configure(WHILE_WRITING);
   await cluster.start();
-  const script = await cluster.place.file('transactions.sql', transactions(10));
-  const segments = await writeSegments(cluster, count, ['-M', 'prepared', '-s', String(scale), '-f', script]);
+  const file = await cluster.place.file('content.sql', script);
+  const segments = await writeSegments(cluster, count, [...options(scale), '-f', file]);
   if (segments[0] !== first) throw new Error(`the WAL begins with ${segments[0]}, not ${first}`);
-  for (const name of ['accounts', 'branches', 'history', 'tellers']) await cluster.query(`drop table pgbench_${name}`);
+  for (const table of remove) await cluster.query(`drop table ${table}`);
   await cluster.query('checkpoint');
   await cluster.stop();
   await cluster.runOk(['mkdir', join(path, 'segments')]);
@@ -97,23 +100,6 @@ async function fill(path: string, { scale, segments: count }: WalOptions): Promi
   await forgetWalBefore(cluster, await nextSegment(cluster));
   await rename(cluster.dataDir, join(path, 'after'));
   await writeFile(join(path, 'segments.json'), JSON.stringify(segments));
-}
-
-/** pgbench's own transaction, so many times without waiting for the answers in between: the same WAL, in less time. */
-function transactions(times: number): string {
-  const one = `
-\\set aid random(1, 100000 * :scale)
-\\set bid random(1, 1 * :scale)
-\\set tid random(1, 10 * :scale)
-\\set delta random(-5000, 5000)
-begin;
-update pgbench_accounts set abalance = abalance + :delta where aid = :aid;
-select abalance from pgbench_accounts where aid = :aid;
-update pgbench_tellers set tbalance = tbalance + :delta where tid = :tid;
-update pgbench_branches set bbalance = bbalance + :delta where bid = :bid;
-insert into pgbench_history (tid, bid, aid, delta, mtime) values (:tid, :bid, :aid, :delta, current_timestamp);
-end;`;
-  return `\\startpipeline${one.repeat(times)}\n\\endpipeline\n`;
 }
 
 /** The segment in which a stopped server goes on. */
