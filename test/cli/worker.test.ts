@@ -140,6 +140,27 @@ describe('a worker', () => {
     expect(workers()).toEqual([]);
   });
 
+  it('is there when the first push ends, and leaves that file to it', async () => {
+    await ready(4, 5);
+    const started = await push(4);
+    expect(started).toMatchObject({ status: 0, stderr: '' });
+    expect(existsSync(join(spool(), 'push'))).toBe(true);
+    await waitFor(() => isStored(5), { what: 'the next file to be stored' });
+    await waitFor(() => answers().includes(nameOf(5)), { what: 'the answer' });
+    expect(answers()).toEqual([nameOf(5)]);
+  });
+
+  it('is not started again and again by a push that fails', async () => {
+    await ready(4);
+    await writeFile(repository, 'not a directory');
+    expect(await push(4)).toMatchObject({ status: 1 });
+    const [first] = workers();
+    if (first !== undefined) process.kill(first, 'SIGKILL');
+    await gone();
+    expect(await push(4)).toMatchObject({ status: 1 });
+    expect(workers()).toEqual([]);
+  });
+
   it('is not started by whoever is no server, or asks otherwise', async () => {
     await ready(5);
     await cluster.pretendToRun(4_194_304);
