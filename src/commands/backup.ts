@@ -12,8 +12,8 @@ import { orFull, type BackupType } from './backup/backup-type.ts';
 import { openBackupSource, type SourceOptions } from './backup/backup-source.ts';
 import { copyLive, startLive, type LiveCopy, type LiveOptions } from './backup/copy-live.ts';
 import { createInAll } from './backup/create-in-all.ts';
-import { findChanges, type Increment } from './backup/find-changes.ts';
-import { findBasis } from './backup/incremental-basis.ts';
+import { findChanges } from './backup/find-changes.ts';
+import { findBasis, type IncrementalBasis } from './backup/incremental-basis.ts';
 import { storeLastPart } from './backup/last-part.ts';
 import { keepUntil, tellOfParents, withLongerLocks, type Keep } from './backup/keep.ts';
 import { openBackupSpool, prepareRepositories } from './backup/prepare-repositories.ts';
@@ -22,6 +22,7 @@ import { SharedCounters } from './backup/shared-counters.ts';
 import { firstAttempt, nextAttempt, type Attempt } from './backup/resume/attempt.ts';
 import { findResumable } from './backup/resume/find-resumable.ts';
 import { storeManifest } from './backup/store-manifest.ts';
+import type { StartedBackup } from '../server/backup-mode.ts';
 import type { CommandContext, CommandOutcome } from './command-context.ts';
 import { formatBytes } from './format-bytes.ts';
 import { sealStoredWal } from './seal-stored-wal.ts';
@@ -79,21 +80,16 @@ export async function backup(context: CommandContext, options: BackupOptions): P
 async function takeBackup(run: BackupRun, options: BackupOptions, notes: ProgressNotes): Promise<BackupId> {
   const { context, source } = run;
   const resumable = options.resume ? await findResumable(run, options.type) : undefined;
-  const basis =
-    options.type === 'full' || resumable !== undefined
-      ? undefined
-      : orFull(await findBasis(run), options.type, context.log);
+  const basis = resumable === undefined ? await basisFor(run, options) : undefined;
   const start = await startLive(run, { ...options, tries: TRIES });
   const { started } = start;
-  const increment =
-    basis === undefined
-      ? undefined
-      : orFull(await findChanges(run, basis, started.startLsn), options.type, context.log);
-  const parent = increment?.parent;
   const attempt =
-    (resumable === undefined ? undefined : await nextAttempt(run, resumable, started, options)) ??
-    (await firstAttempt(run, started, parent?.id));
-  const { id, copied } = attempt;
+    resumable === undefined
+      ? await newAttempt(run, started, basis, options)
+      : ((await nextAttempt(run, resumable, started, options)) ??
+        (await newAttempt(run, started, await basisFor(run, options), options)));
+  const { id, copied, increment } = attempt;
+  const parent = increment?.parent;
   notes.id = id;
   const live = await copyLive(run, id, { ...options, ...start, tries: TRIES, copied, increment });
   await source.session.close();
@@ -105,7 +101,7 @@ async function takeBackup(run: BackupRun, options: BackupOptions, notes: Progres
   const manifest = await storeManifest(run, id, { frames: copied.frames, range });
   const { config } = attempt;
   const record = formatBackupRecord({
-    ...describe(run, { attempt, live, options, increment }),
+    ...describe(run, { attempt, live, options }),
     walRequired,
     manifest,
     config,
@@ -122,6 +118,21 @@ async function takeBackup(run: BackupRun, options: BackupOptions, notes: Progres
   return id;
 }
 
+/** `undefined`: it will be a full backup. */
+async function basisFor(run: BackupRun, { type }: BackupOptions): Promise<IncrementalBasis | undefined> {
+  return type === 'full' ? undefined : orFull(await findBasis(run), type, run.context.log);
+}
+
+async function newAttempt(
+  run: BackupRun,
+  started: StartedBackup,
+  basis: IncrementalBasis | undefined,
+  { type }: BackupOptions,
+): Promise<Attempt> {
+  const found = basis === undefined ? undefined : await findChanges(run, basis, started.startLsn);
+  return await firstAttempt(run, started, found === undefined ? undefined : orFull(found, type, run.context.log));
+}
+
 interface TakenBackup {
   attempt: Attempt;
   live: LiveCopy;
@@ -132,10 +143,10 @@ type Later = 'walRequired' | 'manifest' | 'config' | 'storedBytes';
 
 function describe(
   { context, source }: BackupRun,
-  { attempt, live, options, increment }: TakenBackup & { increment: Increment | undefined },
+  { attempt, live, options }: TakenBackup,
 ): Omit<Parameters<typeof formatBackupRecord>[0], Later> {
   const { stopped, timeline, tablespaces, databases, badPages } = live;
-  const { id, copied, started, resumed } = attempt;
+  const { id, copied, started, increment, resumed } = attempt;
   return {
     id,
     type: increment === undefined ? 'full' : 'incremental',

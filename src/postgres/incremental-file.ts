@@ -8,6 +8,7 @@
  * A block below the truncation length that is not in the file is sought in older backups; at or behind it, it is zeros.
  */
 import { WalholdError } from '../base/errors.ts';
+import { pathKey } from './path-key.ts';
 import { relationFile } from './relation-file.ts';
 
 /** Before the name of a file, in its directory. */
@@ -42,6 +43,11 @@ export function plainPath(path: string): string | undefined {
   if (!path.startsWith(INCREMENTAL_PREFIX, name)) return undefined;
   const plain = path.slice(0, name) + path.slice(name + INCREMENTAL_PREFIX.length);
   return relationFile(plain)?.fork === 'main' ? plain : undefined;
+}
+
+/** The key (`pathKey`) of the file that a member with this path holds, whole or as changed blocks: both are one file. */
+export function fileKey(path: string | Uint8Array): string {
+  return pathKey(typeof path === 'string' ? (plainPath(path) ?? path) : path);
 }
 
 /** How long the header of a file with so many blocks is. */

@@ -13,7 +13,7 @@ import {
   type PartRecord,
   type ServerRecord,
 } from './backup-record.ts';
-import { parseBackupId, type BackupId } from './layout.ts';
+import { parseBackupId, typeOfBackup, type BackupId } from './layout.ts';
 import { splitRecord } from './record-lines.ts';
 import { parseFormat1, provenBody, untrusted } from './sealed-json.ts';
 
@@ -92,7 +92,7 @@ function openRecord(bytes: Uint8Array, object: string): { fields: Fields; parts:
 
 /** Nothing that sorts behind a backup can be its parent. */
 function readKind(fields: Fields, id: BackupId): Pick<BackupRecord, 'type' | 'parent'> {
-  const type = fields.read('type', (value) => (value === typeOf(id) ? typeOf(id) : undefined));
+  const type = fields.read('type', (value) => (value === typeOfBackup(id) ? typeOfBackup(id) : undefined));
   if (type === 'full') {
     if (!fields.isNull('parent')) throw fields.wrong('parent');
     return { type, parent: undefined };
@@ -100,10 +100,6 @@ function readKind(fields: Fields, id: BackupId): Pick<BackupRecord, 'type' | 'pa
   const parent = fields.read('parent', (value) => (isText(value, 40) ? parseBackupId(value) : undefined));
   if (parent >= id) throw fields.wrong('parent');
   return { type, parent };
-}
-
-function typeOf(id: BackupId): BackupRecord['type'] {
-  return id.endsWith('-full') ? 'full' : 'incremental';
 }
 
 function readServer(fields: Fields): ServerRecord {

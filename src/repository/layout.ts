@@ -89,6 +89,10 @@ export function backupId(at: Date, type: 'full' | 'incremental'): BackupId {
   return `${stampOf(at)}-${type === 'full' ? 'full' : 'incr'}` as BackupId;
 }
 
+export function typeOfBackup(id: BackupId): 'full' | 'incremental' {
+  return id.endsWith('-full') ? 'full' : 'incremental';
+}
+
 /** When the backup of this identifier began, by the clock of the host that took it; ms since 1970. */
 export function startOfBackupId(id: BackupId): number {
   return Date.parse(id.replace(/^(....)(..)(..)T(..)(..)(..)Z-.*$/, '$1-$2-$3T$4:$5:$6Z'));

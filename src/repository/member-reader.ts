@@ -1,9 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { WalholdError } from '../base/errors.ts';
-import { checkPages } from '../postgres/page-checksum.ts';
-import { firstBlock, relationFile } from '../postgres/relation-file.ts';
 import { TAR_BLOCK_BYTES, tarPadding } from '../stream/tar-header.ts';
 import { Untar, type TarEntry } from '../stream/untar.ts';
+import { MemberPages, type MemberBlocks, type PageForm } from './member-pages.ts';
 
 /** A member of a part, as its bytes say. */
 export type ReadMember =
@@ -19,15 +18,10 @@ export type ReadMember =
       modifiedAt: number;
       /** Pages with wrong checksums, as block numbers of the relation's fork. */
       badBlocks: readonly number[];
+      /** Of a relation's main fork. */
+      blocks: MemberBlocks | undefined;
     };
 
-export interface PageForm {
-  pageBytes: number;
-  blocksPerFile: number;
-}
-
-/** Checked at once. */
-const PAGES_BYTES = 1024 * 1024;
 /** More than any part of ours holds: each member has a block of its own in 1 GiB and the file that goes beyond. */
 const MOST_MEMBERS = 4_000_000;
 
@@ -96,48 +90,23 @@ class OpenFile {
   readonly #entry: TarEntry;
   readonly #at: number;
   readonly #hash: Hash = createHash('sha256');
-  readonly #pages: { buffer: Buffer; pageBytes: number; block: number } | undefined;
-  readonly #bad: number[] = [];
-  #used = 0;
+  readonly #pages: MemberPages | undefined;
 
   constructor(entry: TarEntry, at: number, pages: PageForm | undefined) {
     this.#entry = entry;
     this.#at = at;
-    const relation = pages === undefined ? undefined : relationFile(entry.path.toString('latin1'));
-    if (pages === undefined || relation === undefined) return;
-    const buffer = Buffer.allocUnsafeSlow(Math.min(PAGES_BYTES, entry.size));
-    this.#pages = { buffer, pageBytes: pages.pageBytes, block: firstBlock(relation, pages.blocksPerFile) };
+    this.#pages = pages === undefined ? undefined : MemberPages.of(entry, pages);
   }
 
   write(chunk: Uint8Array): void {
     this.#hash.update(chunk);
-    const pages = this.#pages;
-    if (pages === undefined) return;
-    for (let from = 0; from < chunk.length;) {
-      const piece = chunk.subarray(from, from + pages.buffer.length - this.#used);
-      pages.buffer.set(piece, this.#used);
-      this.#used += piece.length;
-      from += piece.length;
-      if (this.#used === pages.buffer.length) this.#check();
-    }
+    this.#pages?.write(chunk);
   }
 
   end(): ReadMember {
-    this.#check();
     const { path, size, modifiedAt } = this.#entry;
     const sha256 = this.#hash.digest('hex');
-    return { kind: 'file', path, size, at: this.#at, sha256, modifiedAt, badBlocks: this.#bad };
-  }
-
-  #check(): void {
-    const pages = this.#pages;
-    if (pages === undefined) return;
-    this.#bad.push(
-      ...checkPages(pages.buffer.subarray(0, this.#used), pages.block, pages.pageBytes).map(
-        (page) => pages.block + page,
-      ),
-    );
-    pages.block += Math.floor(this.#used / pages.pageBytes);
-    this.#used = 0;
+    const { badBlocks, blocks } = this.#pages?.end() ?? { badBlocks: [], blocks: undefined };
+    return { kind: 'file', path, size, at: this.#at, sha256, modifiedAt, badBlocks, blocks };
   }
 }

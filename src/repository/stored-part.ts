@@ -9,6 +9,7 @@ import { FrameReader } from '../stream/zstd.ts';
 import { oldestAuthentic } from './authentic.ts';
 import type { StoredRecord } from './backup-record.ts';
 import { partKey, type BackupId } from './layout.ts';
+import type { PageForm } from './member-pages.ts';
 import { MemberReader, type ReadMember } from './member-reader.ts';
 import { damaged, parseTail, TAIL_BYTES, type ObjectKind } from './object-head.ts';
 import type { Repository } from './repository.ts';
@@ -28,8 +29,8 @@ export interface StoredFrame {
 
 export interface StoredPartOptions extends CallOptions {
   systemId: bigint;
-  /** `undefined`: pages carry no checksums. */
-  pages: { pageBytes: number; blocksPerFile: number } | undefined;
+  /** `undefined`: there are none in it, or nobody asks for them. */
+  pages: PageForm | undefined;
   /** Told of stored bytes as they are read. */
   passed?: (bytes: number) => void;
 }

@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { archivedCluster, restored, walhold, walholdOk, type Archived } from '../support/archived-cluster.ts';
 import { archiveEverything } from '../support/archiving.ts';
@@ -8,36 +6,32 @@ import { backupFolder, begunBackups, recordOf } from '../support/backup-folder.t
 import type { Cluster } from '../support/cluster.ts';
 import { CHOSEN_MAJORS } from '../support/effort.ts';
 import { fingerprint } from '../support/fingerprint.ts';
+import { interruptedBackup, objectDigests, SMALL_PARTS } from '../support/interrupted-backup.ts';
 import { startLoad } from '../support/load.ts';
 import { checkAllPages } from '../support/page-check.ts';
 import { EVERYTHING, judgeRows } from '../support/recovered-rows.ts';
 import { segmentPath } from '../support/repository-files.ts';
 import { SlowBackup } from '../support/slow-backup.ts';
 import { makeStandby, waitUntilCaughtUp } from '../support/standby.ts';
-import { waitFor } from '../support/wait-for.ts';
-
-/** Small parts, so that some are stored when a small cluster's backup is killed. */
-const SETTINGS = { part_size: '1MB' };
-const SLOWLY = ['--max-rate', '8M'];
 
 describe.each([...new Set([15, ...CHOSEN_MAJORS])])('a backup of PostgreSQL %i that was killed', (major) => {
   test('is gone on with under load, and brings every row back', async () => {
-    await using archived = await archivedCluster({ major, walhold: SETTINGS });
+    await using archived = await archivedCluster({ major, walhold: SMALL_PARTS });
     const { cluster, config } = archived;
     await cluster.start();
     await cluster.query('create table dropped as select i, md5(i::text) from generate_series(1, 30000) i');
     await cluster.query('create table updated as select i, md5(i::text) as text from generate_series(1, 30000) i');
     await cluster.query('create unlogged table unlogged as select generate_series(1, 10000) i');
     await using load = await startLoad(cluster, { clients: 2, payloadBytes: 1000 });
-    const id = await interrupted(archived);
-    const before = await digests(archived, id);
+    const id = await interruptedBackup(archived);
+    const before = await objectDigests(archived, id);
     await changeMuch(cluster);
 
     const { stdout, stderr } = await walholdOk(cluster, config, resume(cluster));
     expect(stdout).toBe(`${id}\n`);
     expect(stderr).toContain(`going on with backup ${id}`);
     expect(stderr).not.toMatch(/warning|error/);
-    expect(await digests(archived, id)).toMatchObject(before);
+    expect(await objectDigests(archived, id)).toMatchObject(before);
     const record = await recordOf(archived, id);
     expect(record.settings).toMatchObject({ attempts: '2' });
     expect(Number(record.settings['resumed_parts'])).toBeGreaterThan(2);
@@ -58,14 +52,14 @@ describe('between two attempts', () => {
     ['a crash', 15],
     ['a crash', 18],
   ] as const)('%s of PostgreSQL %i loses nothing', async (what, major) => {
-    await using archived = await archivedCluster({ major, walhold: SETTINGS });
+    await using archived = await archivedCluster({ major, walhold: SMALL_PARTS });
     const { cluster, config } = archived;
     await cluster.start();
     await cluster.query('create table updated as select i, md5(i::text) as text from generate_series(1, 30000) i');
     await cluster.query('create table dropped as select 1 as i');
     await cluster.query('create unlogged table unlogged as select generate_series(1, 10000) i');
     await using load = await startLoad(cluster, { clients: 2, payloadBytes: 1000 });
-    const id = await interrupted(archived);
+    const id = await interruptedBackup(archived);
     if (what === 'a restart') await cluster.restart('fast');
     else {
       await cluster.kill9();
@@ -82,10 +76,10 @@ describe('between two attempts', () => {
   });
 
   test('full_page_writes must have been on, which the WAL tells', async () => {
-    await using archived = await archivedCluster({ walhold: SETTINGS });
+    await using archived = await archivedCluster({ walhold: SMALL_PARTS });
     const { cluster } = archived;
     await cluster.start();
-    const id = await interrupted(archived);
+    const id = await interruptedBackup(archived);
     await cluster.reconfigure({ full_page_writes: false });
     await cluster.query('create table t as select generate_series(1, 1000) i');
     await cluster.reconfigure({ full_page_writes: true });
@@ -94,10 +88,10 @@ describe('between two attempts', () => {
   });
 
   test('all WAL must have been stored', async () => {
-    await using archived = await archivedCluster({ walhold: SETTINGS });
+    await using archived = await archivedCluster({ walhold: SMALL_PARTS });
     const { cluster, repository } = archived;
     await cluster.start();
-    const id = await interrupted(archived);
+    const id = await interruptedBackup(archived);
     await cluster.query('create table t as select generate_series(1, 1000) i');
     const segment = await archiveEverything(cluster);
     await rm(segmentPath(repository, segment));
@@ -106,7 +100,7 @@ describe('between two attempts', () => {
 });
 
 test('a backup from a standby that was killed is gone on with', async () => {
-  await using archived = await archivedCluster({ walhold: SETTINGS });
+  await using archived = await archivedCluster({ walhold: SMALL_PARTS });
   const { cluster, config } = archived;
   await cluster.start();
   await cluster.query('create table dropped as select i, md5(i::text) from generate_series(1, 30000) i');
@@ -116,7 +110,7 @@ test('a backup from a standby that was killed is gone on with', async () => {
   await waitUntilCaughtUp(standby, cluster);
   await using load = await startLoad(cluster, { clients: 1, payloadBytes: 1000 });
   const from = { cluster: standby, config, repository: archived.repository };
-  const id = await interrupted(from);
+  const id = await interruptedBackup(from);
   await changeMuch(cluster);
   await waitUntilCaughtUp(standby, cluster);
   await standby.query('checkpoint');
@@ -128,13 +122,13 @@ test('a backup from a standby that was killed is gone on with', async () => {
 
 describe('--resume', () => {
   test('takes a new backup where none is interrupted, and never goes behind a newer one', async () => {
-    await using archived = await archivedCluster({ walhold: SETTINGS });
+    await using archived = await archivedCluster({ walhold: SMALL_PARTS });
     const { cluster, config } = archived;
     await cluster.start();
     const flags = resume(cluster);
     const first = await walholdOk(cluster, config, flags);
     expect(first.stderr).toContain('there is no interrupted backup to go on with');
-    const id = await interrupted(archived);
+    const id = await interruptedBackup(archived);
     const whole = await walholdOk(cluster, config, ['backup', '-c', 'fast', '-d', cluster.connectionString]);
     const next = await walholdOk(cluster, config, flags);
     expect(next.stderr).toContain('there is no interrupted backup to go on with');
@@ -142,7 +136,7 @@ describe('--resume', () => {
   });
 
   test('leaves a backup alone that is being taken, which status shows until it is killed', async () => {
-    await using archived = await archivedCluster({ walhold: SETTINGS });
+    await using archived = await archivedCluster({ walhold: SMALL_PARTS });
     const { cluster, config } = archived;
     await cluster.start();
     // Longer than a killed one's session is waited for.
@@ -164,7 +158,7 @@ describe('--resume', () => {
   });
 
   test('ends a backup whose WAL did not come in time, and stores little more of it', async () => {
-    await using archived = await archivedCluster({ walhold: SETTINGS });
+    await using archived = await archivedCluster({ walhold: SMALL_PARTS });
     const { cluster, config } = archived;
     await cluster.start();
     await using load = await startLoad(cluster, { clients: 1, pauseMs: 20 });
@@ -198,23 +192,6 @@ function resume(cluster: Cluster): string[] {
   return ['backup', '-c', 'fast', '--resume', '-d', cluster.connectionString];
 }
 
-/** Kills a backup when some of its parts are stored; its id. */
-async function interrupted(archived: Omit<Archived, keyof AsyncDisposable>, parts = 5): Promise<string> {
-  await using slow = await SlowBackup.start(archived, SLOWLY);
-  const id = await waitFor(async () => (await begunBackups(archived)).at(-1), { what: 'the backup to begin' });
-  const isFar = async (): Promise<boolean> => (await readdir(backupFolder(archived, id))).length > parts;
-  await waitFor(isFar, { what: 'some parts', everyMs: 5 });
-  slow.kill('SIGKILL');
-  await slow.ended();
-  await waitFor(async () => !(await hasBackupSession(archived.cluster)), { what: 'the session to end' });
-  return id;
-}
-
-async function hasBackupSession(cluster: Cluster): Promise<boolean> {
-  const sql = `select exists (select from pg_stat_activity where application_name = 'walhold')`;
-  return await cluster.value<boolean>(sql);
-}
-
 async function changeMuch(cluster: Cluster): Promise<void> {
   await cluster.query('drop table dropped');
   await cluster.query(`update updated set text = 'new' where i % 3 = 0`);
@@ -222,18 +199,6 @@ async function changeMuch(cluster: Cluster): Promise<void> {
   await cluster.query('create table added as select generate_series(1, 20000) i');
   await cluster.query(`update updated set text = 'newer' where i % 5 = 0`);
   await cluster.query('vacuum updated');
-}
-
-/** Each object of the backup. */
-async function digests(archived: Archived, id: string): Promise<Record<string, string>> {
-  const folder = backupFolder(archived, id);
-  const found: Record<string, string> = {};
-  for (const name of await readdir(folder)) {
-    found[name] = createHash('sha256')
-      .update(await readFile(join(folder, name)))
-      .digest('hex');
-  }
-  return found;
 }
 
 async function recovers(archived: Archived, load: Awaited<ReturnType<typeof startLoad>>, id: string): Promise<void> {

@@ -38,7 +38,7 @@ export async function copyData(
   for (const path of found.special.slice(0, 20)) {
     log.warning(`left out of the backup: ${path.toString()}, which is neither a file nor a directory`);
   }
-  const already = copied.paths();
+  const already = copied.files();
   const files = found.files.filter(({ path }) => !already.has(pathKey(path)));
   const directories = found.directories.filter((path) => !copied.directories.has(pathKey(path)));
   const plan = planFiles(files, increment, source.control.blockBytes);

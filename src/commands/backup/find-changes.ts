@@ -3,12 +3,18 @@ import { BlockChanges } from '../../postgres/block-changes.ts';
 import { formatLsn, type Lsn } from '../../postgres/lsn.ts';
 import { firstUncovered, stretchesBetween, summariesFor, type WalStretch } from '../../postgres/summary-cover.ts';
 import { timelineId } from '../../postgres/timeline.ts';
-import { whyNoParent, type ChangeSource, type ParentRecord } from '../../repository/incremental-parent.ts';
+import type { AttemptNote, NotedIncrement } from '../../repository/attempt-note.ts';
+import {
+  whyNoParent,
+  whyNotBySummaries,
+  type ChangeSource,
+  type ParentRecord,
+} from '../../repository/incremental-parent.ts';
 import { readCheckpoint } from '../../server/server-facts.ts';
 import { listSummaries, readSummary, summarizerPosition } from '../../server/wal-summaries.ts';
 import type { BackupRun } from './backup-run.ts';
-import type { Refusal } from './backup-type.ts';
-import { clusterNow, type IncrementalBasis } from './incremental-basis.ts';
+import { isRefusal, type Refusal } from './backup-type.ts';
+import { clusterNow, findParent, type IncrementalBasis } from './incremental-basis.ts';
 
 /** What a backup needs to be an incremental one. */
 export interface Increment {
@@ -38,6 +44,29 @@ export async function findChanges(
   return { why: `${why}; ${notByPages}` };
 }
 
+/**
+ * What an earlier attempt of the same backup had found: it depends on the parent and on where that attempt started alone, not on
+ * what has happened since. It had waited for its summaries, and for pages it had seen that they show every change up to its start;
+ * whatever was changed later is in the WAL that is replayed.
+ */
+export async function findChangesAgain(
+  run: BackupRun,
+  { startLsn, timeline }: Pick<AttemptNote, 'startLsn' | 'timeline'>,
+  { parent: id, changes: source }: NotedIncrement,
+): Promise<Increment | Refusal> {
+  const now = { ...(await clusterNow(run, timeline)), startLsn };
+  const found = await findParent(run, id, now);
+  if (isRefusal(found)) return found;
+  if (source === 'page-lsn') return { ...found, source, changes: undefined };
+  const { parent } = found;
+  const never = whyNotBySummaries(parent, { server: now.server, summarizeWal: true });
+  if (never !== undefined) return { why: never };
+  const needed = stretchesBetween({ timeline: parent.timeline, start: parent.startLsn }, startLsn, now.history);
+  const gap = firstUncovered(needed, await listSummaries(run.source.session));
+  if (gap !== undefined) return { why: noSummary(gap) };
+  return { ...found, source, changes: await readChanges(run, needed) };
+}
+
 /** The summarizer wakes up by itself when there is WAL to read; it is given up when it has not moved for so long. */
 const STUCK_MS = 60_000;
 const BETWEEN_LOOKS_MS = 100;
@@ -51,7 +80,7 @@ async function awaitSummaries(run: BackupRun, needed: readonly WalStretch[]): Pr
     const summaries = await listSummaries(session);
     const gap = firstUncovered(needed, summaries);
     if (gap === undefined) return undefined;
-    const why = `there is no WAL summary from ${formatLsn(gap.position)} of timeline ${gap.timeline} on`;
+    const why = noSummary(gap);
     // The summarizer never goes back.
     if (summaries.some(({ start }) => start > gap.position)) return why;
     const position = await summarizerPosition(session);
@@ -59,6 +88,10 @@ async function awaitSummaries(run: BackupRun, needed: readonly WalStretch[]): Pr
     if (clock.now() - moved.at >= STUCK_MS) return `${why}, and the summarizer has not moved for a minute`;
     await clock.sleep(BETWEEN_LOOKS_MS, run.signal);
   }
+}
+
+function noSummary({ timeline, position }: { timeline: number; position: Lsn }): string {
+  return `there is no WAL summary from ${formatLsn(position)} of timeline ${timeline} on`;
 }
 
 async function readChanges({ source }: BackupRun, needed: readonly WalStretch[]): Promise<BlockChanges> {

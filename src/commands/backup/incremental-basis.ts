@@ -64,9 +64,24 @@ async function basisOn(run: BackupRun, id: BackupId, now: ClusterNow): Promise<I
   const ways = waysFrom(run, record, now);
   const why = whyNoParent(record, now) ?? noWay(ways, now) ?? (await whyNotWhole(run, record));
   if (why !== undefined) return why;
-  const { parts, ...parent } = record;
+  return { ...parentFrom(record), ...ways };
+}
+
+/** The parent of this name, if its files can be what this server's are told by. How that is done is another question. */
+export async function findParent(
+  run: BackupRun,
+  id: BackupId,
+  now: ClusterNow,
+): Promise<Pick<IncrementalBasis, 'parent' | 'files'> | Refusal> {
+  const record = await recordOf(run, id);
+  if (typeof record !== 'object') return { why: record ?? `backup ${id}, which it builds on, is missing` };
+  const why = whyNoParent(record, now) ?? (await whyNotWhole(run, record));
+  return why === undefined ? parentFrom(record) : { why };
+}
+
+function parentFrom({ parts, ...parent }: BackupRecord): Pick<IncrementalBasis, 'parent' | 'files'> {
   const paths = parts.flatMap(({ frames }) => frames.flatMap(({ files }) => files.map(({ path }) => mainFork(path))));
-  return { parent, files: new Set(paths.filter((path) => path !== undefined)), ...ways };
+  return { parent, files: new Set(paths.filter((path) => path !== undefined)) };
 }
 
 type Ways = Pick<IncrementalBasis, 'notBySummaries' | 'notByPages'>;

@@ -1,6 +1,7 @@
 import type { BackupRecord, FileRecord, FrameRecord, PartRecord } from '../../repository/backup-record.ts';
 import type { ReadMember } from '../../repository/member-reader.ts';
 import type { StoredPart } from '../../repository/stored-part.ts';
+import { fileKey } from '../../postgres/incremental-file.ts';
 import { pathKey } from '../../postgres/path-key.ts';
 import type { BlockCounts, CopiedFile, CopiedFrame, CopiedUnit, FinishedPart } from './thread-protocol.ts';
 import type { BackupSource } from './backup-source.ts';
@@ -21,8 +22,7 @@ export class CopiedParts {
 
   addUnit({ frames, blocks }: CopiedUnit): void {
     this.frames.push(...frames);
-    this.blocks.all += blocks.all;
-    this.blocks.copied += blocks.copied;
+    this.#count(blocks);
   }
 
   /** A part that an earlier attempt has stored. */
@@ -37,12 +37,13 @@ export class CopiedParts {
     for (const record of records) this.frames.push({ ...record, part: number });
     for (const member of frames.flatMap(({ members }) => members)) {
       if (member.kind === 'directory') this.directories.add(pathKey(member.path));
+      else this.#count(member.blocks);
     }
   }
 
-  /** Keys (`pathKey`) of all files. */
-  paths(): Set<string> {
-    return new Set(this.frames.flatMap(({ files }) => files.map(({ path }) => pathKey(path))));
+  /** Keys (`fileKey`) of all files, whether they are held whole or as changed blocks. */
+  files(): Set<string> {
+    return new Set(this.frames.flatMap(({ files }) => files.map(({ path }) => fileKey(path))));
   }
 
   get storedBytes(): number {
@@ -62,6 +63,11 @@ export class CopiedParts {
         const own = (frames.get(part) ?? []).map(frameRecord);
         return { number: part, plainBytes, storedBytes, sha256, crc32c, frames: [...own, lastFrame] };
       });
+  }
+
+  #count(blocks: BlockCounts | undefined): void {
+    this.blocks.all += blocks?.all ?? 0;
+    this.blocks.copied += blocks?.copied ?? 0;
   }
 }
 

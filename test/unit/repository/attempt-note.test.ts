@@ -23,11 +23,18 @@ const note: AttemptNote = {
   inRecovery: false,
   tablespaces: ['16400', '16401'],
   session: { pid: 4711, startedAt: '2026-11-22T17:44:59.000001Z' },
+  increment: undefined,
+};
+
+const incremental: AttemptNote = {
+  ...note,
+  backup: '20261122T174500Z-incr' as BackupId,
+  increment: { parent: '20261122T164500Z-full' as BackupId, changes: 'wal-summaries' },
 };
 
 /** The document with one thing changed, sealed again. */
-function changed(from: string, to: string): Buffer {
-  const text = formatAttemptNote(note).toString().split('\n').slice(0, -2).join('\n');
+function changed(from: string, to: string, original = note): Buffer {
+  const text = formatAttemptNote(original).toString().split('\n').slice(0, -2).join('\n');
   expect(text).toContain(from);
   return sealJson(text.replace(from, to).split('\n'));
 }
@@ -35,6 +42,7 @@ function changed(from: string, to: string): Buffer {
 describe('the note of an attempt', () => {
   it('is read as it was written', () => {
     expect(parseAttemptNote(formatAttemptNote(note), 'x')).toEqual(note);
+    expect(parseAttemptNote(formatAttemptNote(incremental), 'x')).toEqual(incremental);
   });
 
   it.each([
@@ -50,6 +58,10 @@ describe('the note of an attempt', () => {
     ['an attempt before the first', changed('"attempt": 2', '"attempt": 0')],
     ['a session of no process', changed('"pid":4711', '"pid":-1')],
     ['a session that began at no time', changed('2026-11-22T17:44:59.000001Z', 'x')],
+    ['a parent that there cannot be', changed('20261122T164500Z-full', '../../x', incremental)],
+    ['a parent that is younger', changed('20261122T164500Z-full', '20261122T174501Z-full', incremental)],
+    ['a parent of a full backup', changed('20261122T174500Z-incr', '20261122T174500Z-full', incremental)],
+    ['changes from nowhere', changed('wal-summaries', 'file-times', incremental)],
     ['more than any note', Buffer.alloc(100_000, 0x20)],
   ])('is not believed with %s', (_, bytes) => {
     expect(() => parseAttemptNote(bytes, 'x')).toThrow(/could not (trust|read) x/);

@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { formatIncrementalHeader } from '../../../src/postgres/incremental-file.ts';
 import type { BackupRecord } from '../../../src/repository/backup-record.ts';
 import { partKey, type BackupId } from '../../../src/repository/layout.ts';
 import { readStoredPart, type StoredPart } from '../../../src/repository/stored-part.ts';
 import { sha256 } from '../../../src/stream/checksum.ts';
 import { SYSTEM_ID } from '../../support/file-repository.ts';
+import { incrementalMember } from '../../support/incremental-member.ts';
 import { memoryRepository } from '../../support/memory-repository.ts';
 import { fixture } from '../../support/postgres-fixture.ts';
 import { inSegment, putBackup, type Contents } from '../../support/stored-backup.ts';
 
 const ID = '20261122T174500Z-full' as BackupId;
-const PAGES = { pageBytes: 8192, blocksPerFile: 131072 };
+const PAGES = { pageBytes: 8192, blocksPerFile: 131072, checksums: true };
 const LONG_NAME = `base/1/${'x'.repeat(150)}`;
 const FILES: Contents = {
   PG_VERSION: '15\n',
@@ -71,6 +73,42 @@ describe('a part that is read without its record', () => {
       members.map((one) => (one.kind === 'file' ? one.badBlocks : [])),
     );
     expect(bad).toEqual([[], [1]]);
+  });
+
+  it('tells the same of the pages in incremental files, and how many of how many blocks there are', async () => {
+    const pages = fixture(15, 'heap-pages');
+    const count = pages.length / 8192;
+    const torn = Buffer.from(pages);
+    torn[8192 + 5000] = (torn[8192 + 5000] ?? 0) ^ 1;
+    const all = incrementalMember({ before: Buffer.alloc(0), after: torn }, 8192);
+    const second = { before: torn, after: torn, also: (block: number) => block === 1 };
+    const parts: Contents = {
+      'base/1/16384': pages,
+      'base/1/INCREMENTAL.16385': all,
+      'base/1/INCREMENTAL.16386': incrementalMember(second, 8192),
+      'base/1/INCREMENTAL.16387': incrementalMember({ before: torn, after: torn }, 8192),
+      'base/1/16384_fsm': Buffer.alloc(8192),
+    };
+    const { read } = await stored([parts]);
+    const found = (await read(1, PAGES))?.frames.flatMap(({ members }) =>
+      members.map((one) => (one.kind === 'file' ? [one.badBlocks, one.blocks] : [])),
+    );
+    expect(found).toEqual([
+      [[], { all: count, copied: count }],
+      [[1], { all: count, copied: count }],
+      [[1], { all: count, copied: 1 }],
+      [[], { all: count, copied: 0 }],
+      [[], undefined],
+    ]);
+  });
+
+  it.each<[string, Buffer]>([
+    ['another magic', Buffer.alloc(12)],
+    ['half a header', formatIncrementalHeader(Uint32Array.of(1), 2, 8192).subarray(0, 16)],
+    ['a block too few', formatIncrementalHeader(Uint32Array.of(1), 2, 8192)],
+  ])('holds no incremental file with %s', async (_, bytes) => {
+    const { read } = await stored([{ 'base/1/INCREMENTAL.16384': bytes }]);
+    await expect(read(1, PAGES)).rejects.toMatchObject({ message: 'could not read an incremental file' });
   });
 
   it.each<[string, (bytes: Buffer) => Buffer]>([

@@ -11,7 +11,8 @@ import { tablespaceOids } from '../../../server/walk-data.ts';
 import { readCheckpoint } from '../../../server/server-facts.ts';
 import { ownIdentity } from '../../../server/session-identity.ts';
 import { hostOf, type BackupRun } from '../backup-run.ts';
-import { isRefusal } from '../backup-type.ts';
+import { isRefusal, type Refusal } from '../backup-type.ts';
+import type { Increment } from '../find-changes.ts';
 import { claimId } from '../claim-id.ts';
 import { createInAll } from '../create-in-all.ts';
 import { CopiedParts } from '../record-of.ts';
@@ -25,22 +26,25 @@ export interface Attempt {
   config: ConfigRecord | undefined;
   /** Where the whole backup starts. */
   started: StartedBackup;
+  /** `undefined`: it is a full backup. */
+  increment: Increment | undefined;
   /** `undefined`: this attempt is the first. */
   resumed: { start: FirstStart; from: Resumable; restUnproven: boolean } | undefined;
 }
 
-/** A new backup, on `parent` an incremental one. */
+/** A new backup. */
 export async function firstAttempt(
   run: BackupRun,
   started: StartedBackup,
-  parent: BackupId | undefined,
+  increment: Increment | undefined,
 ): Promise<Attempt> {
   const copied = new CopiedParts();
+  const parent = increment?.parent.id;
   const { id, ...claim } = await claimId(run, parent);
   copied.add(claim);
   run.context.log.info(parent === undefined ? `taking backup ${id}` : `taking backup ${id}, incremental on ${parent}`);
-  await noteAttempt(run, id, 1, started);
-  return { id, copied, config: await storeConfig(run, id), started, resumed: undefined };
+  await noteAttempt(run, { id, attempt: 1, started, increment });
+  return { id, copied, config: await storeConfig(run, id), started, increment, resumed: undefined };
 }
 
 /** Now that the server has begun: goes on with the backup, or says why not (`undefined`). Throws `conflict` when somebody else does. */
@@ -50,23 +54,39 @@ export async function nextAttempt(
   { startLsn }: StartedBackup,
   { walTimeoutMs }: { walTimeoutMs: number },
 ): Promise<Attempt | undefined> {
-  const { id, first, config } = from;
-  const judged =
-    startLsn < first.startLsn
-      ? { why: `it began at ${formatLsn(first.startLsn)}, where the server's WAL has not come yet` }
-      : await judgeWal(run, { first, startLsn, walTimeoutMs });
+  const { id, first, config, increment } = from;
+  const judged = (await judgeStart(run, first, startLsn)) ?? (await judgeWal(run, { first, startLsn, walTimeoutMs }));
   if (isRefusal(judged)) return sayWhyNot(run, id, judged.why);
-  await noteAttempt(run, id, from.attempt, { startLsn, startedAt: first.startedAt });
+  const started = { startLsn, startedAt: first.startedAt };
+  await noteAttempt(run, { id, attempt: from.attempt, started, increment });
   const copied = new CopiedParts();
   for (const part of from.parts) copied.addStored(part);
   run.counters.skipParts(Math.max(...from.parts.map(({ number }) => number)));
   const { segmentBytes } = run.source.control;
   const startSegment = segmentName(first.timeline, segnoOfLsn(first.startLsn, segmentBytes), segmentBytes);
   const start = { startLsn: first.startLsn, startSegment, checkpointLsn: first.checkpointLsn };
-  return { id, copied, config, started: first, resumed: { start, from, ...judged } };
+  return { id, copied, config, started: first, increment, resumed: { start, from, ...judged } };
 }
 
-async function noteAttempt(run: BackupRun, id: BackupId, attempt: number, started: StartedBackup): Promise<void> {
+/** A standby may have followed another timeline since it was asked. */
+async function judgeStart(
+  { source }: BackupRun,
+  first: Resumable['first'],
+  startLsn: StartedBackup['startLsn'],
+): Promise<Refusal | undefined> {
+  const { timeline } = await readCheckpoint(source.session);
+  if (timeline !== first.timeline) {
+    return { why: `it is on timeline ${first.timeline}, the server on ${timeline}` };
+  }
+  if (startLsn >= first.startLsn) return undefined;
+  return { why: `it began at ${formatLsn(first.startLsn)}, where the server's WAL has not come yet` };
+}
+
+interface Begun extends Pick<Attempt, 'id' | 'started' | 'increment'> {
+  attempt: number;
+}
+
+async function noteAttempt(run: BackupRun, { id, attempt, started, increment }: Begun): Promise<void> {
   const { context, source } = run;
   const { session, facts, control, dataDirectory } = source;
   const checkpoint = await readCheckpoint(session);
@@ -90,6 +110,7 @@ async function noteAttempt(run: BackupRun, id: BackupId, attempt: number, starte
     inRecovery: facts.inRecovery,
     tablespaces: tablespaceOids(dataDirectory),
     session: await ownIdentity(session),
+    increment: increment === undefined ? undefined : { parent: increment.parent.id, changes: increment.source },
   };
   await createInAll(run, attemptKey(id, attempt), formatAttemptNote(note));
 }

@@ -12,8 +12,9 @@ import { storeNow } from '../../../store/lock-proof.ts';
 import { formatBytes } from '../../format-bytes.ts';
 import { hostOf, type BackupRun } from '../backup-run.ts';
 import { isRefusal, type BackupType, type Refusal } from '../backup-type.ts';
+import { findChangesAgain, type Increment } from '../find-changes.ts';
 import { readParts, type PartsReading } from './read-parts.ts';
-import { whyNotResumed } from './resume-rule.ts';
+import { whyNotResumed, whyOtherType } from './resume-rule.ts';
 import { readStoredConfig } from './stored-config.ts';
 
 /** A backup that can be gone on with, as far as is known before the server begins. */
@@ -25,6 +26,8 @@ export interface Resumable {
   attempt: number;
   parts: readonly StoredPart[];
   config: ConfigRecord | undefined;
+  /** Of an incremental one, as the first attempt had it. */
+  increment: Increment | undefined;
 }
 
 /**
@@ -74,29 +77,30 @@ function stillRuns(id: BackupId, last: AttemptNote): WalholdError {
 }
 
 async function judge(run: BackupRun, found: InterruptedBackup, type: BackupType): Promise<Resumable | Refusal> {
-  const unwanted = type === 'incremental' ? 'it is a full one, and an incremental one is asked for' : undefined;
-  const why = whyNotResumed(found, serverNow(run)) ?? unwanted;
+  const why = whyNotResumed(found, serverNow(run)) ?? whyOtherType(found.id, type);
   const [first] = found.notes;
   if (why !== undefined || first === undefined) return { why: why ?? 'it had hardly begun' };
   const { log } = run.context;
+  const increment = first.increment === undefined ? undefined : await findChangesAgain(run, first, first.increment);
+  if (increment !== undefined && isRefusal(increment)) return increment;
   log.info(`reading what is stored of backup ${found.id}, begun at ${first.at}: ${found.parts.size} parts`);
   try {
-    const parts = await readParts(readingOf(run), found);
+    const parts = await readParts({ ...readingOf(run), olderFiles: increment?.files ?? new Set() }, found);
     if (isRefusal(parts)) return parts;
     const config = await readStoredConfig(run, found);
     if (isRefusal(config)) return config;
     const stored = parts.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
     log.info(`going on with backup ${found.id}: ${formatBytes(stored)} of it are stored`);
-    return { id: found.id, first, attempt: found.nextAttempt, parts, ...config };
+    return { id: found.id, first, attempt: found.nextAttempt, parts, increment, ...config };
   } catch (error) {
     if (!hasCode(error, 'damaged', 'bad-format', 'unlocked')) throw error;
     return { why: `${reasonOf(error)}${error.detail === undefined ? '' : ` (${error.detail})`}` };
   }
 }
 
-function readingOf({ context, source, ...run }: BackupRun): PartsReading {
+function readingOf({ context, source, ...run }: BackupRun): Omit<PartsReading, 'olderFiles'> {
   const { systemId, dataChecksumVersion, blockBytes, blocksPerFile } = source.control;
-  const pages = dataChecksumVersion === 0 ? undefined : { pageBytes: blockBytes, blocksPerFile };
+  const pages = { pageBytes: blockBytes, blocksPerFile, checksums: dataChecksumVersion !== 0 };
   return { ...run, systemId, pages, jobs: context.config.jobs };
 }
 

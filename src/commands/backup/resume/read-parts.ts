@@ -1,14 +1,15 @@
 /** The parts of an interrupted backup, as every repository holds them: read in full, compared, and locked. */
 import { mapParallel } from '../../../base/parallel.ts';
 import { CONTROL_FILE_PATH } from '../../../postgres/control-file.ts';
+import { fileKey, plainPath } from '../../../postgres/incremental-file.ts';
 import { partKey, type BackupId } from '../../../repository/layout.ts';
 import type { InterruptedBackup } from '../../../repository/interrupted-backup.ts';
+import type { PageForm } from '../../../repository/member-pages.ts';
 import { damaged } from '../../../repository/object-head.ts';
 import type { Repository } from '../../../repository/repository.ts';
 import { readStoredPart, type StoredPart } from '../../../repository/stored-part.ts';
 import { crc32c } from '../../../stream/checksum.ts';
 import { ensureLocked } from '../../../store/lock-proof.ts';
-import { pathKey } from '../../../postgres/path-key.ts';
 import type { Progress } from '../../progress/progress.ts';
 import type { Refusal } from '../backup-type.ts';
 
@@ -18,8 +19,9 @@ export interface PartsReading {
   /** All that the backup goes into. */
   repositories: readonly Repository[];
   systemId: bigint;
-  /** `undefined`: pages carry no checksums. */
-  pages: { pageBytes: number; blocksPerFile: number } | undefined;
+  pages: PageForm;
+  /** Of these the parent holds an older state: changed blocks of nothing else can be joined. */
+  olderFiles: ReadonlySet<string>;
   jobs: number;
   progress: Pick<Progress, 'phase'>;
   signal: AbortSignal;
@@ -37,7 +39,7 @@ export async function readParts(reading: PartsReading, found: InterruptedParts):
   const parts = await mapParallel([...found.parts], reading.jobs, ([number, holders]) =>
     readPart({ ...reading, passed }, found.id, number, holders),
   );
-  return whyUnusable(parts) ?? parts;
+  return whyUnusable(parts, reading.olderFiles) ?? parts;
 }
 
 interface PartReading extends PartsReading {
@@ -110,13 +112,17 @@ async function* proven(
 /** Members of the part that makes the rest a backup: its end, which came too early. */
 const LAST_PART: ReadonlySet<string> = new Set(['backup_label', 'tablespace_map', CONTROL_FILE_PATH]);
 
-function whyUnusable(parts: readonly StoredPart[]): Refusal | undefined {
+function whyUnusable(parts: readonly StoredPart[], olderFiles: ReadonlySet<string>): Refusal | undefined {
   const seen = new Set<string>();
   for (const { number, frames } of parts) {
     if ((frames.at(-1)?.members.length ?? 1) > 0) return { why: `part ${number} has no end of its own` };
     for (const member of frames.flatMap(({ members }) => members)) {
       if (member.kind === 'directory') continue;
-      const key = pathKey(member.path);
+      const key = fileKey(member.path);
+      const plain = typeof member.path === 'string' ? plainPath(member.path) : undefined;
+      if (plain !== undefined && !olderFiles.has(plain)) {
+        return { why: `part ${number} holds changes of ${plain}, of which there is no older state` };
+      }
       if (typeof member.path === 'string' && LAST_PART.has(member.path)) return { why: 'its end is stored already' };
       if (seen.has(key)) return { why: `two parts hold ${JSON.stringify(member.path.toString())}` };
       seen.add(key);

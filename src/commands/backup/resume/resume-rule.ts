@@ -1,7 +1,8 @@
 import type { AttemptNote } from '../../../repository/attempt-note.ts';
-import { startOfBackupId } from '../../../repository/layout.ts';
+import { startOfBackupId, typeOfBackup, type BackupId } from '../../../repository/layout.ts';
 import type { InterruptedBackup } from '../../../repository/interrupted-backup.ts';
 import { GRACE_MS } from '../../../repository/retention/expiry-plan.ts';
+import type { BackupType } from '../backup-type.ts';
 
 /** What is true of the server and of this host now. */
 export interface ServerNow {
@@ -28,6 +29,15 @@ const DAY_MS = 86_400_000;
 /** By so much clocks may differ. */
 const CLOCKS_MS = 5 * 60_000;
 
+/** Why an interrupted backup is not of the `--type` that is asked for; `undefined`: it is. */
+export function whyOtherType(id: BackupId, type: BackupType): string | undefined {
+  const found = typeOfBackup(id);
+  if (type === 'auto' || type === found) return undefined;
+  return found === 'full'
+    ? 'it is a full one, and an incremental one is asked for'
+    : 'it is an incremental one, and a full one is asked for';
+}
+
 /**
  * Why this interrupted backup cannot be gone on with as if it had been one long backup of this server, ready to follow a colon;
  * `undefined`: nothing known so far. All attempts count: each has copied what it found.
@@ -35,9 +45,9 @@ const CLOCKS_MS = 5 * 60_000;
 export function whyNotResumed(found: InterruptedBackup, server: ServerNow): string | undefined {
   const { id, notes, fault, manifest, parts, lastStoredAt } = found;
   const [first] = notes;
-  if (id.endsWith('-incr')) return 'it is an incremental one';
   if (fault !== undefined) return fault;
   if (first?.attempt !== 1 || parts.size === 0) return 'it had hardly begun';
+  if (typeOfBackup(id) === 'incremental' && first.increment === undefined) return 'what it builds on was not noted';
   // Whatever clock did that: it would stand before backups that are to come.
   if (startOfBackupId(id) > server.now + CLOCKS_MS) return 'its name is of the future';
   if (manifest.length > 0) return 'its manifest is stored already, and its end with it';
@@ -48,10 +58,16 @@ export function whyNotResumed(found: InterruptedBackup, server: ServerNow): stri
     return 'fsync is off, and the host has started anew: WAL of what was copied may be lost';
   }
   for (const note of notes) {
-    const why = whyOther(note, server);
+    const why = whyOther(note, server) ?? whyOtherIncrement(note, first);
     if (why !== undefined) return why;
   }
   return undefined;
+}
+
+/** What the attempts have left out must be what the first one would have. */
+function whyOtherIncrement({ increment: one }: AttemptNote, { increment: other }: AttemptNote): string | undefined {
+  if (one?.parent === other?.parent && one?.changes === other?.changes) return undefined;
+  return 'its attempts do not build on the same backup in the same way';
 }
 
 function whyOther(note: AttemptNote, server: ServerNow): string | undefined {

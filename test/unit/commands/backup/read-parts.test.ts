@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isRefusal } from '../../../../src/commands/backup/backup-type.ts';
 import { readParts } from '../../../../src/commands/backup/resume/read-parts.ts';
+import { formatIncrementalHeader } from '../../../../src/postgres/incremental-file.ts';
 import { findInterrupted } from '../../../../src/repository/interrupted-backup.ts';
 import { attemptKey, commitKey, partKey, type BackupId } from '../../../../src/repository/layout.ts';
 import { SYSTEM_ID } from '../../../support/file-repository.ts';
@@ -11,6 +12,8 @@ import { inSegment, putBackup, type Contents } from '../../../support/stored-bac
 const ID = '20261122T174500Z-full' as BackupId;
 const LOCK = { mode: 'governance' as const, periodMs: 86_400_000, maxMs: 86_400_000 };
 const PARTS: readonly Contents[] = [{ PG_VERSION: '15\n' }, { 'base/1/1259': 'a table', 'base/1/1247': 'another' }];
+/** No block of a file of three has changed. */
+const NOTHING = formatIncrementalHeader(new Uint32Array(), 3, 8192);
 const { signal } = new AbortController();
 
 /** An upload that did not end, in these repositories. */
@@ -24,13 +27,17 @@ async function interrupted(repositories: readonly MemoryRepository[], parts = PA
   }
 }
 
-async function read(all: readonly MemoryRepository[]): ReturnType<typeof readParts> {
+async function read(
+  all: readonly MemoryRepository[],
+  olderFiles: ReadonlySet<string> = new Set(),
+): ReturnType<typeof readParts> {
   const repositories = all.map(({ repository }) => repository);
   const found = await findInterrupted(repositories, { signal, systemId: SYSTEM_ID });
   if (found === undefined) throw new Error('there is no interrupted backup');
-  const pages = { pageBytes: 8192, blocksPerFile: 131072 };
+  const pages = { pageBytes: 8192, blocksPerFile: 131072, checksums: true };
   const progress = { phase: () => {} };
-  return await readParts({ repositories, systemId: SYSTEM_ID, pages, jobs: 2, progress, signal }, found);
+  const reading = { repositories, systemId: SYSTEM_ID, pages, olderFiles, jobs: 2, progress, signal };
+  return await readParts(reading, found);
 }
 
 function bytesAt({ memory }: MemoryRepository, part: number): Buffer | undefined {
@@ -70,14 +77,28 @@ describe('the parts of an interrupted backup', () => {
     await expect(read([other])).rejects.toMatchObject({ code: 'unlocked' });
   });
 
+  it('hold changes of files of which the parent holds an older state', async () => {
+    const one = memoryRepository();
+    await interrupted([one], [...PARTS, { 'base/1/INCREMENTAL.16384': NOTHING }]);
+    expect(isRefusal(await read([one], new Set(['base/1/16384'])))).toBe(false);
+    expect(await read([one], new Set(['base/1/16385']))).toEqual({
+      why: 'part 3 holds changes of base/1/16384, of which there is no older state',
+    });
+  });
+
   it.each<[string, readonly Contents[], string]>([
     ['the end of the backup', [...PARTS, { backup_label: 'x', 'global/pg_control': 'x' }], 'its end is stored already'],
     ['a file twice', [...PARTS, { 'base/1/1259': 'a table' }], 'two parts hold "base/1/1259"'],
+    [
+      'a file and its changes',
+      [...PARTS, { 'base/1/INCREMENTAL.1259': NOTHING }],
+      'two parts hold "base/1/INCREMENTAL.1259"',
+    ],
     ['pages with wrong checksums', [{ 'base/1/16384': tornPages() }], 'part 1 holds pages with wrong checksums'],
   ])('are not used with %s among them', async (_, parts, why) => {
     const one = memoryRepository();
     await interrupted([one], parts);
-    expect(await read([one])).toEqual({ why });
+    expect(await read([one], new Set(['base/1/1259']))).toEqual({ why });
   });
 });
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { whyNotResumed, type ServerNow } from '../../../../src/commands/backup/resume/resume-rule.ts';
+import { whyNotResumed, whyOtherType, type ServerNow } from '../../../../src/commands/backup/resume/resume-rule.ts';
 import { lsn } from '../../../../src/postgres/lsn.ts';
 import { timelineId } from '../../../../src/postgres/timeline.ts';
-import type { AttemptNote } from '../../../../src/repository/attempt-note.ts';
+import type { AttemptNote, NotedIncrement } from '../../../../src/repository/attempt-note.ts';
 import type { InterruptedBackup } from '../../../../src/repository/interrupted-backup.ts';
 import type { BackupId } from '../../../../src/repository/layout.ts';
 import { SYSTEM_ID } from '../../../support/file-repository.ts';
@@ -44,6 +44,7 @@ function note(change: Partial<AttemptNote> = {}): AttemptNote {
     inRecovery: false,
     tablespaces: ['16400'],
     session: { pid: 4711, startedAt: '2026-11-22T17:44:59.000001Z' },
+    increment: undefined,
     ...change,
   };
 }
@@ -60,15 +61,34 @@ const found: InterruptedBackup = {
   lastStoredAt: new Date(NOW - 1000),
 };
 
+const INCREMENTAL = '20261122T174500Z-incr' as BackupId;
+const ON: NotedIncrement = { parent: '20261122T164500Z-full' as BackupId, changes: 'page-lsn' };
+const incremental: InterruptedBackup = {
+  ...found,
+  id: INCREMENTAL,
+  notes: [1, 2].map((attempt) => note({ backup: INCREMENTAL, attempt, increment: ON })),
+};
+
+/** One whose second attempt noted this. */
+function incrementalWith(second: Partial<NotedIncrement> | undefined): InterruptedBackup {
+  const increment = second === undefined ? undefined : { ...ON, ...second };
+  const notes = incremental.notes.map((one, index) => (index === 1 ? { ...one, increment } : one));
+  return { ...incremental, notes };
+}
+
 describe('an interrupted backup', () => {
   it('is gone on with by the server that it was taken from, days later, too', () => {
     expect(whyNotResumed(found, server)).toBeUndefined();
     expect(whyNotResumed(found, { ...server, now: NOW + 3.9 * DAY_MS })).toBeUndefined();
     expect(whyNotResumed(found, { ...server, fsync: false })).toBeUndefined();
+    expect(whyNotResumed(incremental, server)).toBeUndefined();
   });
 
   it.each<[string, Partial<InterruptedBackup>, Partial<ServerNow>, string]>([
-    ['an incremental one', { id: '20261122T174500Z-incr' as BackupId }, {}, 'it is an incremental one'],
+    ['one on an unknown parent', { id: INCREMENTAL }, {}, 'what it builds on was not noted'],
+    ['one that lost its parent', incrementalWith(undefined), {}, 'do not build on the same backup'],
+    ['one on two parents', incrementalWith({ parent: INCREMENTAL }), {}, 'do not build on the same backup'],
+    ['one in two ways', incrementalWith({ changes: 'wal-summaries' }), {}, 'do not build on the same backup'],
     ['with a note that cannot be trusted', { fault: 'could not trust it' }, {}, 'could not trust it'],
     ['without notes', { notes: [] }, {}, 'it had hardly begun'],
     ['without the first note', { notes: [note({ attempt: 2 })] }, {}, 'it had hardly begun'],
@@ -94,4 +114,15 @@ describe('an interrupted backup', () => {
   ])('is not gone on with: %s', (_, change, now, why) => {
     expect(whyNotResumed({ ...found, ...change }, { ...server, ...now })).toContain(why);
   });
+});
+
+it.each([
+  [found.id, 'full', undefined],
+  [found.id, 'auto', undefined],
+  [found.id, 'incremental', 'it is a full one, and an incremental one is asked for'],
+  [INCREMENTAL, 'incremental', undefined],
+  [INCREMENTAL, 'auto', undefined],
+  [INCREMENTAL, 'full', 'it is an incremental one, and a full one is asked for'],
+] as const)('%s is gone on with by --type %s only if it is of that type', (id, type, why) => {
+  expect(whyOtherType(id, type)).toBe(why);
 });
