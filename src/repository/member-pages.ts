@@ -95,7 +95,10 @@ export class MemberPages {
 
   #readHeader(): void {
     const { pageBytes, blocksPerFile } = this.#form;
-    const found = parseIncrementalHeader(this.#buffer.subarray(0, this.#used), { blockBytes: pageBytes, blocksPerFile });
+    const found = parseIncrementalHeader(this.#buffer.subarray(0, this.#used), {
+      blockBytes: pageBytes,
+      blocksPerFile,
+    });
     if ('needs' in found) {
       if (found.needs > this.#size) throw strange('it ends in its header');
       if (found.needs > this.#buffer.length) this.#buffer = Buffer.concat([this.#buffer], found.needs);

@@ -14,7 +14,11 @@ const SLOWLY = ['--max-rate', '8M'];
 type Source = Omit<Archived, keyof AsyncDisposable>;
 
 /** Kills a backup when more than so many of its objects are stored; its id. */
-export async function interruptedBackup(archived: Source, objects = 5, flags = SLOWLY): Promise<string> {
+export async function interruptedBackup(
+  archived: Source,
+  objects = 5,
+  flags: readonly string[] = SLOWLY,
+): Promise<string> {
   const before = await begunBackups(archived);
   await using slow = await SlowBackup.start(archived, flags);
   const begun = async (): Promise<string | undefined> =>
@@ -29,7 +33,10 @@ export async function interruptedBackup(archived: Source, objects = 5, flags = S
 }
 
 /** Each object of the backup. */
-export async function objectDigests(archived: Pick<Archived, 'repository'>, id: string): Promise<Record<string, string>> {
+export async function objectDigests(
+  archived: Pick<Archived, 'repository'>,
+  id: string,
+): Promise<Record<string, string>> {
   const folder = backupFolder(archived, id);
   const found: Record<string, string> = {};
   for (const name of await readdir(folder)) {
