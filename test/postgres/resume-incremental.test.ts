@@ -13,6 +13,7 @@ import {
 import { archiveEverything } from '../support/archiving.ts';
 import { backupFolder, extracted, recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
+import { LONG } from '../support/effort.ts';
 import { fingerprint } from '../support/fingerprint.ts';
 import { restoreCommand } from '../support/hook.ts';
 import { interruptedBackup, objectDigests, SMALL_PARTS } from '../support/interrupted-backup.ts';
@@ -47,10 +48,10 @@ const bySummaries = (major: number, crash: boolean): Way => ({
 });
 
 const WAYS: [string, Way][] = [
-  ['15 by pages', byPages(15, false)],
   ['15 by pages, with a crash between', byPages(15, true)],
   ['17 by summaries', bySummaries(17, false)],
   ['18 by summaries, with a crash between', bySummaries(18, true)],
+  ...(LONG ? [['15 by pages', byPages(15, false)] satisfies [string, Way]] : []),
 ];
 
 describe.each(WAYS)('an incremental backup of PostgreSQL %s that was killed', (_, { changes, crash, ...options }) => {
@@ -83,6 +84,7 @@ describe.each(WAYS)('an incremental backup of PostgreSQL %s that was killed', (_
     });
     await expectFewCopied(archived, id, { parts, stderr });
     await recovers(archived, [full, id]);
+    if (options.major === 17 && combine !== undefined) await combines(archived, [full, id]);
 
     if (crash && changes === 'page-lsn') return;
     await cluster.query(`update large_still set v = 'newest' where i % 700 = 0; insert into added values (1)`);
@@ -195,7 +197,7 @@ async function expectFewCopied(
   expect(Number(blocks)).toBe(copied);
   expect(copied / Number(all)).toBeLessThan(0.6);
   const sizes = await Promise.all(parts.map(async (name) => (await stat(join(backupFolder(archived, id), name))).size));
-  expect(sizes.reduce((sum, one) => sum + one, 0) / record.storedBytes).toBeGreaterThan(0.4);
+  expect(sizes.reduce((sum, one) => sum + one, 0) / record.storedBytes).toBeGreaterThan(0.3);
 }
 
 const PREFIX = 'INCREMENTAL.';
@@ -212,7 +214,6 @@ function resume(cluster: Cluster, flags: readonly string[]): string[] {
   return ['backup', '-c', 'fast', '--resume', ...flags, '-d', cluster.connectionString];
 }
 
-/** By `walhold restore`, and from 17 on by PostgreSQL's own tools. */
 async function recovers(archived: Archived, chain: readonly string[]): Promise<void> {
   const { cluster, config } = archived;
   await archiveEverything(cluster);
@@ -222,21 +223,22 @@ async function recovers(archived: Archived, chain: readonly string[]): Promise<v
   await copy.waitUntilPromoted();
   expect(await contents(copy)).toEqual(expected);
   await copy.stop();
-  if (cluster.postgres.major < 17) expect((await checkAllPages(copy)).bad).toEqual([]);
-  else await recoversByHand(archived, chain, expected);
+  expect((await checkAllPages(copy)).bad).toEqual([]);
   const verified = await walholdOk(cluster, config, ['verify']);
   expect(verified.stderr).not.toMatch(/warning|error/);
 }
 
-async function recoversByHand(archived: Archived, chain: readonly string[], expected: unknown): Promise<void> {
+/** With `tar`, `zstd` and PostgreSQL's own tools. */
+async function combines(archived: Archived, chain: readonly string[]): Promise<void> {
   const { cluster } = archived;
+  const expected = await contents(cluster);
   const folders: string[] = [];
   for (const id of chain) {
     const folder = await extracted(archived, id);
     await cluster.runOk([...(verify ?? []), '-n', folder]);
     folders.push(folder);
   }
-  const target = join(cluster.place.path, `combined-${chain.at(-1)}`);
+  const target = join(cluster.place.path, 'combined');
   await cluster.runOk([...(combine ?? []), '-o', target, ...folders]);
   await cluster.runOk([...(verify ?? []), '-n', target]);
   await using copy = await startedExtraction(archived, target);
@@ -301,7 +303,7 @@ describe('an incremental backup that cannot be gone on with is begun anew', () =
   });
 });
 
-test('an incremental backup from a standby that was killed is gone on with', async () => {
+test.runIf(LONG)('an incremental backup from a standby that was killed is gone on with', async () => {
   await using archived = await archivedCluster({ ...bySummaries(18, false), segmentMb: 1 });
   const { cluster: primary, config } = archived;
   await primary.start();
