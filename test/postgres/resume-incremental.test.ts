@@ -47,11 +47,15 @@ const bySummaries = (major: number, crash: boolean): Way => ({
   changes: 'wal-summaries',
 });
 
+const MORE_WAYS: [string, Way][] = [
+  ['15 by pages', byPages(15, false)],
+  ['18 by summaries, with a crash between', bySummaries(18, true)],
+];
+
 const WAYS: [string, Way][] = [
   ['15 by pages, with a crash between', byPages(15, true)],
   ['17 by summaries', bySummaries(17, false)],
-  ['18 by summaries, with a crash between', bySummaries(18, true)],
-  ...(LONG ? [['15 by pages', byPages(15, false)] satisfies [string, Way]] : []),
+  ...(LONG ? MORE_WAYS : []),
 ];
 
 describe.each(WAYS)('an incremental backup of PostgreSQL %s that was killed', (_, { changes, crash, ...options }) => {
