@@ -5,7 +5,7 @@ import { testCache } from './embedded-postgres.ts';
 import { copyForOthers, makeOnce } from './shared-place.ts';
 
 /** The Debian release that packages this major; its programs need its C library, newer than this machine's perhaps. */
-const RELEASES: Readonly<Record<number, string>> = { 17: 'trixie' };
+const RELEASES: Readonly<Record<number, string>> = { 17: 'trixie', 18: 'forky' };
 const LIBRARIES = ['libc6', 'libpq5', 'libssl3t64', 'libzstd1', 'liblz4-1', 'zlib1g'];
 
 /**
