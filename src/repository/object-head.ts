@@ -13,7 +13,7 @@
  *
  * Everything here is untrusted input on the way in: bounded, checked field by field.
  */
-import { WalholdError } from '../base/errors.ts';
+import { hasCode, WalholdError } from '../base/errors.ts';
 import { crc32c } from '../stream/checksum.ts';
 
 const MAGIC = 0x184d2a57;
@@ -183,4 +183,10 @@ export function damaged(object: string, detail: string, cause?: unknown): Walhol
     hint: 'Read it from another repository, or see "walhold verify".',
     cause,
   });
+}
+
+/** What was thrown while the object was read; where its bytes are wrong the answer says whose they are. */
+export function namingObject(error: unknown, object: string): unknown {
+  if (!hasCode(error, 'damaged', 'bad-format') || error.message.includes(object)) return error;
+  return damaged(object, error.detail === undefined ? error.message : `${error.message}: ${error.detail}`);
 }

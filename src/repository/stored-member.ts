@@ -1,4 +1,3 @@
-import { WalholdError } from '../base/errors.ts';
 import type { CallOptions } from '../store/store.ts';
 import { sha256 } from '../stream/checksum.ts';
 import { Untar, type TarEntry } from '../stream/untar.ts';
@@ -6,7 +5,7 @@ import { FrameReader } from '../stream/zstd.ts';
 import { oldestAuthenticPart } from './authentic-part.ts';
 import type { BackupRecord, FrameRecord, PartRecord } from './backup-record.ts';
 import { partKey } from './layout.ts';
-import { damaged } from './object-head.ts';
+import { damaged, namingObject } from './object-head.ts';
 import type { Repository } from './repository.ts';
 
 /** More than any label has. */
@@ -78,8 +77,7 @@ async function contentOf(
     }
     frames.end();
   } catch (error) {
-    if (!(error instanceof WalholdError) || error.message.includes(object)) throw error;
-    throw damaged(object, error.detail === undefined ? error.message : `${error.message}: ${error.detail}`);
+    throw namingObject(error, object);
   }
   return Buffer.concat(pieces);
 }

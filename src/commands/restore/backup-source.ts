@@ -7,10 +7,9 @@ import { readBackup } from '../../repository/backups.ts';
 import type { BackupRecord } from '../../repository/backup-record.ts';
 import { configKey, manifestKey, partKey } from '../../repository/layout.ts';
 import { decodeObject } from '../../repository/object-codec.ts';
-import { HEAD_MAX_BYTES } from '../../repository/object-head.ts';
+import { HEAD_MAX_BYTES, namingObject, TAIL_BYTES } from '../../repository/object-head.ts';
 import { firstThatWorks, type Repository, type RepositoryFailure } from '../../repository/repository.ts';
 import { sha256 } from '../../stream/checksum.ts';
-import { TAIL_BYTES } from '../../repository/object-head.ts';
 import { Untar, type TarEntry } from '../../stream/untar.ts';
 import { FrameReader } from '../../stream/zstd.ts';
 
@@ -82,22 +81,26 @@ export async function readFirstEntry(source: BackupSource, record: BackupRecord)
     oldestAuthenticPart(store, key, part, { signal }, async (which) => {
       const opened = await store.open(key, { signal, range, ...which });
       if (opened === undefined) return undefined;
-      const entry = await firstEntryOf(opened.chunks);
+      const entry = await firstEntryOf(opened.chunks, `${url}/${key}`);
       if (entry === undefined) throw damaged(`${url}/${key}`, 'it begins with no member of an archive');
       return entry;
     }),
   );
 }
 
-async function firstEntryOf(chunks: AsyncIterable<Uint8Array>): Promise<TarEntry | undefined> {
+async function firstEntryOf(chunks: AsyncIterable<Uint8Array>, object: string): Promise<TarEntry | undefined> {
   let first: TarEntry | undefined;
   const untar = new Untar({ begin: (entry) => (first ??= entry), data() {}, end() {} });
   const frames = new FrameReader();
-  for await (const chunk of chunks) {
-    frames.write(chunk, (bytes) => untar.write(bytes));
-    if (first !== undefined) return first;
+  try {
+    for await (const chunk of chunks) {
+      frames.write(chunk, (bytes) => untar.write(bytes));
+      if (first !== undefined) return first;
+    }
+    return undefined;
+  } catch (error) {
+    throw namingObject(error, object);
   }
-  return undefined;
 }
 
 async function fromAny<T>(

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PlanJson } from '../../../src/commands/restore/plan-report.ts';
@@ -12,7 +12,7 @@ import { jsonOf } from '../../support/companion-call.ts';
 import { seededNumbers } from '../../support/killer.ts';
 import { BLOCK_BYTES, labelText, linkId, putLink, type LinkContents } from '../../support/made-chain.ts';
 import { FileRepository } from '../../support/file-repository.ts';
-import { reforge } from '../../support/reforged-backup.ts';
+import { forgeHeader, reforge } from '../../support/reforged-backup.ts';
 import { RestorePlace } from '../../support/restorable-backup.ts';
 import { LONG } from '../../support/effort.ts';
 
@@ -169,6 +169,23 @@ describe('an incremental file that is not what its manifest says', () => {
     expect(stderr).toMatch(/base\/1\/INCREMENTAL.100 is not what was backed up/);
     expect(await place.made()).not.toContain('base/1/100');
   });
+
+  it.each(['/tmp/walhold-was-here/INCREMENTAL.100', 'base/../../out/INCREMENTAL.100'])(
+    'is laid nowhere outside, where a link between calls it %s',
+    async (name) => {
+      const [, between] = await putChain(THREE);
+      await reforge(place.stored, between as BackupRecord, (plain, { files }) => {
+        const member = files.find(({ path }) => path === 'base/1/INCREMENTAL.100');
+        if (member === undefined) return undefined;
+        return { plain: forgeHeader(plain, member.at - 512, (header) => header.fill(0, 0, 100).write(name, 0)) };
+      });
+      const { status, stderr } = await place.restore();
+      expect([status, stderr]).toEqual([1, expect.stringMatching(/its path is absolute|path contains "\.\."/)]);
+      expect(await readdir(place.root)).toEqual(['target']);
+      const made = await place.made();
+      expect(made.filter((path) => path.includes('INCREMENTAL') || path === 'global/pg_control')).toEqual([]);
+    },
+  );
 
   it('is read from another repository', async () => {
     await using other = await FileRepository.create(2);
@@ -342,12 +359,12 @@ describe('a chain that is not whole', () => {
     expect(await place.made()).toEqual([]);
   });
 
-  it('is never joined where a block of a link between is damaged, and the part is named', async () => {
+  it.each([0, 1, 2])('is never joined where a block of link %i is damaged, and the part is named', async (n) => {
     await putChain(THREE);
-    await flipByte(partKey(idOf(1), 1), () => 60);
+    await flipByte(partKey(idOf(n), 1), () => 60);
     const { status, stderr } = await place.restore();
     expect(status).toBe(1);
-    expect(stderr).toMatch(/110000Z-incr\/part-1.tar.zst/);
+    expect(stderr).toContain(partKey(idOf(n), 1));
     expect(await place.made()).not.toContain('global/pg_control');
   });
 
