@@ -1,6 +1,7 @@
 import { lsn, type Lsn } from './lsn.ts';
 import { lineage, switchPointOf, type TimelineHistory } from './timeline-history.ts';
 import type { TimelineId } from './timeline.ts';
+import { LONG_HEADER_BYTES } from './wal-header.ts';
 
 /** WAL of one timeline, from `start` to before `end`: a stretch that is needed, or one that a summary tells of. */
 export interface WalStretch {
@@ -36,15 +37,22 @@ export function summariesFor(needed: readonly WalStretch[], summaries: readonly 
   );
 }
 
-/** The first position of the needed WAL that no summary tells of (WalSummariesAreComplete); `undefined`: there is none. */
+/**
+ * The first position of the needed WAL that no summary tells of (WalSummariesAreComplete); `undefined`: there is none. Of a timeline that
+ * begins at the edge of a page of `walBlockBytes` the server's first summary begins behind that page's header, where no record can
+ * be: no record is as short as what two kinds of header differ by.
+ */
 export function firstUncovered(
   needed: readonly WalStretch[],
   summaries: readonly WalStretch[],
+  walBlockBytes: number,
 ): { timeline: TimelineId; position: Lsn } | undefined {
   for (const { timeline, start, end } of needed) {
     let position: bigint = start;
     for (const one of summaries.filter((each) => each.timeline === timeline).toSorted(byStart)) {
-      if (one.start <= position && one.end > position) position = one.end;
+      const isEdge = position % BigInt(walBlockBytes) === 0n;
+      const reached = isEdge ? position + BigInt(LONG_HEADER_BYTES) : position;
+      if (one.start <= reached && one.end > position) position = one.end;
     }
     if (position < end) return { timeline, position: lsn(position) };
   }

@@ -1,4 +1,4 @@
-import { rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { debianClient } from '../../scripts/debian-clients.ts';
@@ -160,6 +160,25 @@ describe('an incremental backup by summaries', () => {
     await changeLittle(cluster);
     await cluster.kill9();
     await cluster.start();
+    chain.push(await incrementalBackup(archived, { parent: chain[0] ?? '', changes: 'wal-summaries' }));
+    expect(await differences(archived, chain)).toEqual([]);
+  });
+
+  test('is accepted on a timeline that begins where a segment does', async () => {
+    await using archived = await archivedCluster(BY_SUMMARIES(18));
+    const { cluster } = archived;
+    await cluster.start();
+    await cluster.query('create table big as select i, md5(i::text) as v from generate_series(1, 20000) i');
+    const chain = [await fullBackup(archived)];
+    // Nothing is in the log behind the switch that ended the backup.
+    await cluster.stop('immediate');
+    await cluster.configure({ restore_command: await restoreCommand({ config: archived.config }) });
+    await cluster.runOk(['touch', join(cluster.dataDir, 'recovery.signal')]);
+    await cluster.start();
+    await cluster.waitUntilPromoted();
+    const history = await readFile(join(cluster.dataDir, 'pg_wal/00000002.history'), 'utf8');
+    expect(history).toMatch(/^1\t0\/[0-9A-F]+00000\t/);
+    await cluster.query(`update big set v = 'on timeline 2' where i % 500 = 0`);
     chain.push(await incrementalBackup(archived, { parent: chain[0] ?? '', changes: 'wal-summaries' }));
     expect(await differences(archived, chain)).toEqual([]);
   });

@@ -74,11 +74,11 @@ const BETWEEN_LOOKS_MS = 100;
 /** Waits until all that is needed is summarized; the answer is why it is not. */
 async function awaitSummaries(run: BackupRun, needed: readonly WalStretch[]): Promise<string | undefined> {
   const { clock } = run.context;
-  const { session } = run.source;
+  const { session, control } = run.source;
   let moved = { position: await summarizerPosition(session), at: clock.now() };
   for (;;) {
     const summaries = await listSummaries(session);
-    const gap = firstUncovered(needed, summaries);
+    const gap = firstUncovered(needed, summaries, control.walBlockBytes);
     if (gap === undefined) return undefined;
     const why = noSummary(gap);
     // The summarizer never goes back.

@@ -15,6 +15,9 @@ const on = (timeline: number, start: number, end: number): WalStretch => ({
   end: lsn(BigInt(end)),
 });
 
+const BLOCK = 8192;
+const SEGMENT = 0x100_0000;
+
 const from = (timeline: number, start: number): { timeline: WalStretch['timeline']; start: WalStretch['start'] } => ({
   timeline: timelineId(timeline),
   start: lsn(BigInt(start)),
@@ -49,7 +52,7 @@ describe('summaries', () => {
     ['in pieces, in any order', [on(2, 300, 500), on(1, 150, 200), on(2, 200, 300), on(1, 100, 150)]],
     ['with more around, and over one another', [on(1, 0, 160), on(1, 40, 300), on(2, 0, 900)]],
   ])('tell of all that is needed %s', (_, summaries) => {
-    expect(firstUncovered(needed, summaries)).toBeUndefined();
+    expect(firstUncovered(needed, summaries, BLOCK)).toBeUndefined();
   });
 
   test.each<[string, WalStretch[], number, number]>([
@@ -59,7 +62,18 @@ describe('summaries', () => {
     ['with a gap', [on(1, 100, 150), on(1, 151, 200), on(2, 200, 500)], 1, 150],
     ['on another timeline', [on(1, 100, 500)], 2, 200],
   ])('do not tell of all %s', (_, summaries, timeline, position) => {
-    expect(firstUncovered(needed, summaries)).toEqual({ timeline, position: BigInt(position) });
+    expect(firstUncovered(needed, summaries, BLOCK)).toEqual({ timeline, position: BigInt(position) });
+  });
+
+  // A server that was promoted after its last record ended a segment has [TLI 1, …, 0/3000000) and [TLI 2, 0/3000028, …).
+  test.each<[string, WalStretch, number | undefined]>([
+    ['the long header of a segment', on(2, 3 * SEGMENT + 40, 4 * SEGMENT), undefined],
+    ['the short one of a page', on(2, 3 * SEGMENT + 24, 4 * SEGMENT), undefined],
+    ['a header and a record', on(2, 3 * SEGMENT + 48, 4 * SEGMENT), 3 * SEGMENT],
+  ])('of a timeline that begins at the edge of a page may begin behind %s', (_, second, gap) => {
+    const history = [on(1, 100, 3 * SEGMENT), on(2, 3 * SEGMENT, 4 * SEGMENT)];
+    const found = firstUncovered(history, [on(1, 100, 3 * SEGMENT), second], BLOCK);
+    expect(found?.position).toEqual(gap === undefined ? undefined : BigInt(gap));
   });
 
   test('that are needed are those that tell of any of it', () => {
