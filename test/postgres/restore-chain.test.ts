@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { findPostgres } from '../../scripts/find-postgres.ts';
@@ -7,6 +7,7 @@ import {
   backUp,
   emptyCluster,
   restored,
+  walhold,
   walholdOk,
   type Archived,
 } from '../support/archived-cluster.ts';
@@ -15,6 +16,7 @@ import { recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { fingerprint, type TableFingerprint } from '../support/fingerprint.ts';
 import { checkAllPages } from '../support/page-check.ts';
+import { startInVain } from '../support/recovery.ts';
 import { createTablespace } from '../support/tablespace.ts';
 
 const { hasClients } = await findPostgres();
@@ -101,6 +103,33 @@ test.each(WAYS)('comes back on PostgreSQL $major, its changes found by $changes'
     await copy.waitUntilPromoted();
     expect(await fingerprint(copy), id).toEqual(content);
   }
+});
+
+test('stops at a part of the full backup that was damaged, names it, and leaves nothing that starts', async () => {
+  await using archived = await archivedCluster();
+  const { cluster, config } = archived;
+  await cluster.start();
+  await cluster.query(`create table kept as select i, repeat(md5(i::text), 4) as t from generate_series(1, 20000) i`);
+  const full = await backUp(cluster, config);
+  await cluster.query('update kept set t = reverse(t) where i % 997 = 0');
+  const id = await backUp(cluster, config, ['--type', 'incremental']);
+  // All that holds files; the label, which is looked at before anything is written, lies in the last one.
+  const { parts } = await recordOf(archived, full);
+  for (const { name } of parts.slice(0, -1)) {
+    const part = join(archived.repository, 'backup', full, name);
+    const bytes = await readFile(part);
+    for (let at = 500; at < bytes.length - 1000; at += 1000) bytes.writeUInt8(bytes.readUInt8(at) ^ 0xff, at);
+    await writeFile(part, bytes);
+  }
+
+  await using copy = await emptyCluster(cluster, 'damaged');
+  const { status, stderr } = await walhold(cluster, config, ['restore', '--backup', id, '-D', copy.dataDir]);
+  expect(status).toBe(1);
+  expect(stderr).toMatch(new RegExp(`could not trust .*/backup/${full}/part-\\d+\\.tar\\.zst`));
+  const { status: ended, log, promoted } = await startInVain(copy);
+  expect({ ended, promoted }).toEqual({ ended: expect.any(Number), promoted: false });
+  expect(ended).not.toBe(0);
+  expect(log).toMatch(/could not find the database system|pg_control/);
 });
 
 const TABLES = [
