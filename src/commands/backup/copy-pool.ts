@@ -1,9 +1,11 @@
 import { Worker } from 'node:worker_threads';
+import { Dealer, type Hand } from '../dealer.ts';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
 import { THREAD_LIMITS } from '../thread-limits.ts';
 import { thrownError } from '../../base/plain-error.ts';
-import type { CopiedUnit, CopyUnit, FinishedPart, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
+import type { SizedUnit } from './plan-units.ts';
+import type { CopiedUnit, FinishedPart, FromThread, ThreadInput, ToThread } from './thread-protocol.ts';
 
 /** A thread has this many units before it, so that it never waits for the main thread. */
 const UNITS_AHEAD = 2;
@@ -12,7 +14,7 @@ export interface CopyRun {
   input: ThreadInput;
   jobs: number;
   /** Handed out in this order. */
-  units: readonly CopyUnit[];
+  units: readonly SizedUnit[];
   signal: AbortSignal;
   /** Called when the part that holds the unit is stored. */
   copied: (unit: CopiedUnit) => void;
@@ -24,19 +26,20 @@ export interface CopyRun {
  */
 export async function copyAll({ input, jobs, units, signal, copied }: CopyRun): Promise<FinishedPart[]> {
   signal.throwIfAborted();
-  const queue = units.values();
+  const dealer = new Dealer(units, { most: UNITS_AHEAD, bytesOf: ({ bytes }) => bytes });
   const threads = Array.from({ length: Math.max(1, Math.min(jobs, units.length)) }, () => new CopyWorker(input));
   const stop = (): void => threads.forEach((thread) => thread.fail(signal.reason));
   signal.addEventListener('abort', stop, { once: true });
   try {
     const runs = threads.map(async (thread) => {
       try {
-        return await thread.run(queue, copied);
+        return await thread.run(dealer, copied);
       } catch (error) {
         for (const other of threads) other.fail(error);
         throw error;
       }
     });
+    dealer.begin(threads);
     return (await Promise.all(runs)).flat();
   } catch (error) {
     await Promise.all(threads.map((thread) => thread.ended()));
@@ -46,7 +49,7 @@ export async function copyAll({ input, jobs, units, signal, copied }: CopyRun): 
   }
 }
 
-class CopyWorker {
+class CopyWorker implements Hand<SizedUnit> {
   readonly #worker: Worker;
   /** Resolves when the thread is gone. */
   readonly ended: () => Promise<void>;
@@ -59,20 +62,14 @@ class CopyWorker {
     this.#result.promise.catch(() => undefined);
   }
 
-  run(queue: Iterator<CopyUnit>, copied: (unit: CopiedUnit) => void): Promise<FinishedPart[]> {
-    const next = (): void => {
-      const { value, done } = queue.next();
-      this.#send(done === true ? { kind: 'finish' } : { kind: 'copy', unit: value });
-      if (done !== true) waiting += 1;
-      else finishing = true;
-    };
-    let waiting = 0;
-    let finishing = false;
+  readonly take = ({ unit }: SizedUnit): void => this.#send({ kind: 'copy', unit });
+  readonly end = (): void => this.#send({ kind: 'finish' });
+
+  run(dealer: Dealer<SizedUnit>, copied: (unit: CopiedUnit) => void): Promise<FinishedPart[]> {
     this.#worker.on('message', (message: FromThread) => {
       switch (message.kind) {
         case 'copied':
-          waiting -= 1;
-          if (!finishing) next();
+          dealer.done(this);
           break;
         case 'stored':
           this.#parts.push(message.part);
@@ -85,7 +82,6 @@ class CopyWorker {
           this.#result.reject(thrownError(message.error));
       }
     });
-    while (!finishing && waiting < UNITS_AHEAD) next();
     return this.#result.promise;
   }
 

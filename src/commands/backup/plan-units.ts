@@ -14,6 +14,12 @@ export interface PlannedChange {
   bytes: number;
 }
 
+/** About how many bytes must be read for it. */
+export interface SizedUnit {
+  unit: CopyUnit;
+  bytes: number;
+}
+
 export interface CopyPlan extends Pick<DataDirectory, 'files' | 'directories'> {
   changes?: readonly PlannedChange[];
 }
@@ -22,35 +28,34 @@ export interface CopyPlan extends Pick<DataDirectory, 'files' | 'directories'> {
  * In which order the threads copy: the largest files first, each alone, so that none is left at the end when the others have
  * nothing to do; then the small ones in runs of neighbours.
  */
-export function planUnits({ files, directories, changes = [] }: CopyPlan): CopyUnit[] {
-  const large: Sized[] = [
-    ...files.filter(isLarge).map(({ path, bytes }) => ({ bytes, unit: whole([{ path, bytes }]) })),
-    ...changes.filter(isLarge).map((one) => ({ bytes: one.bytes, unit: changed([one]) })),
+export function planUnits({ files, directories, changes = [] }: CopyPlan): SizedUnit[] {
+  const units: SizedUnit[] = [
+    ...files.filter(isLarge).map((file) => whole([file])),
+    ...changes.filter(isLarge).map((change) => changed([change])),
   ];
-  const units = large.sort((a, b) => b.bytes - a.bytes).map(({ unit }) => unit);
+  units.sort((a, b) => b.bytes - a.bytes);
   for (const run of runs(files.filter((file) => !isLarge(file)))) units.push(whole(run));
   for (const run of runs(changes.filter((change) => !isLarge(change)))) units.push(changed(run));
   for (let at = 0; at < directories.length; at += DIRECTORIES) {
-    units.push({ kind: 'directories', paths: directories.slice(at, at + DIRECTORIES) });
+    units.push({ unit: { kind: 'directories', paths: directories.slice(at, at + DIRECTORIES) }, bytes: 0 });
   }
   return units;
-}
-
-interface Sized {
-  bytes: number;
-  unit: CopyUnit;
 }
 
 function isLarge({ bytes }: { bytes: number }): boolean {
   return bytes > SMALL_BYTES;
 }
 
-function whole(files: readonly DataFile[]): CopyUnit {
-  return { kind: 'files', paths: files.map(({ path }) => path) };
+function whole(files: readonly DataFile[]): SizedUnit {
+  return { unit: { kind: 'files', paths: files.map(({ path }) => path) }, bytes: bytesOf(files) };
 }
 
-function changed(changes: readonly PlannedChange[]): CopyUnit {
-  return { kind: 'changes', files: changes.map(({ file }) => file) };
+function changed(changes: readonly PlannedChange[]): SizedUnit {
+  return { unit: { kind: 'changes', files: changes.map(({ file }) => file) }, bytes: bytesOf(changes) };
+}
+
+function bytesOf(all: readonly { bytes: number }[]): number {
+  return all.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function* runs<T extends { bytes: number }>(files: readonly T[]): Generator<T[]> {

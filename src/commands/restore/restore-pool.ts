@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { RestorePiece } from '../../repository/restore-pieces.ts';
 import type { Stranger } from '../../store/store.ts';
 import { thrownError } from '../../base/plain-error.ts';
+import { Dealer, type Hand } from '../dealer.ts';
 import { watchExit } from '../thread-exit.ts';
 import { threadFile } from '../thread-file.ts';
 import { THREAD_LIMITS } from '../thread-limits.ts';
@@ -57,8 +58,10 @@ export async function restoreAll(run: RestoreRun): Promise<void> {
   };
   try {
     for await (const pieces of run.links) {
-      const queue = pieces.values();
-      await together((thread) => thread.write(queue, joined));
+      const dealer = new Dealer(pieces, { most: PIECES_AHEAD, bytesOf: ({ plainBytes }) => plainBytes });
+      const written = together((thread) => thread.write(dealer, joined));
+      dealer.begin(threads);
+      await written;
     }
     const blanks = batchesOf(run.blanks.files);
     await together((thread) => thread.blank(blanks, run.blanks.mode));
@@ -74,11 +77,13 @@ function* batchesOf(files: readonly BlankFile[]): Generator<readonly BlankFile[]
   for (let at = 0; at < files.length; at += BLANKS_AT_ONCE) yield files.slice(at, at + BLANKS_AT_ONCE);
 }
 
-class RestoreWorker {
+class RestoreWorker implements Hand<RestorePiece> {
   readonly #worker: Worker;
   readonly #failure: PromiseWithResolvers<never> = Promise.withResolvers();
   readonly #gone: () => Promise<void>;
   #onMessage: (message: FromThread) => void = () => {};
+  take: (piece: RestorePiece) => void = () => {};
+  end: () => void = () => {};
 
   constructor({ input, warn, onStranger }: Pick<RestoreRun, 'input' | 'warn' | 'onStranger'>) {
     this.#worker = new Worker(threadFile('restore-thread'), { workerData: input, resourceLimits: THREAD_LIMITS });
@@ -92,26 +97,29 @@ class RestoreWorker {
     this.#failure.promise.catch(() => undefined);
   }
 
-  /** Takes pieces from the queue until it is empty and all that it took are written. */
-  async write(queue: Iterator<RestorePiece>, joined: JoinedFiles): Promise<void> {
+  /** Writes what it is dealt, until all of it is written. */
+  async write(dealer: Dealer<RestorePiece>, joined: JoinedFiles): Promise<void> {
     const done = Promise.withResolvers<void>();
     let waiting = 0;
-    const next = (): void => {
-      const piece = queue.next();
-      if (piece.done === true) {
-        if (waiting === 0) done.resolve();
-        return;
-      }
+    let isLast = false;
+    const settle = (): void => {
+      if (isLast && waiting === 0) done.resolve();
+    };
+    this.take = (piece) => {
       waiting += 1;
-      this.#send({ kind: 'restore', piece: joined.withStates(piece.value) });
+      this.#send({ kind: 'restore', piece: joined.withStates(piece) });
+    };
+    this.end = () => {
+      isLast = true;
+      settle();
     };
     this.#onMessage = (message) => {
       if (message.kind !== 'restored') return;
       waiting -= 1;
       joined.add(message.steps);
-      next();
+      dealer.done(this);
+      settle();
     };
-    for (let ahead = 0; ahead < PIECES_AHEAD; ahead += 1) next();
     await Promise.race([done.promise, this.#failure.promise]);
   }
 

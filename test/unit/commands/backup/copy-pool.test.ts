@@ -47,14 +47,14 @@ interface Copied {
 
 async function copy(
   units: CopyUnit[],
-  changes: Partial<ThreadInput> & Partial<Omit<CopyRun, 'input'>> = {},
+  changes: Partial<ThreadInput> & Partial<Omit<CopyRun, 'input' | 'units'>> = {},
 ): Promise<Copied> {
   const { jobs = 2, signal = new AbortController().signal, copied, ...input } = changes;
   const counters = new SharedCounters();
   const found: CopiedUnit[] = [];
   const parts = await copyAll({
     jobs,
-    units,
+    units: units.map((unit) => ({ unit, bytes: 1 })),
     signal,
     copied: (unit) => {
       found.push(unit);
