@@ -11,8 +11,8 @@ export interface BlockScan {
   advanced: (bytes: number) => Promise<void>;
 }
 
-/** Read at once. */
-const READ_BYTES = 1024 * 1024;
+/** Read at once: so much stays in a processor's own cache while it is looked at. */
+const READ_BYTES = 256 * 1024;
 
 /**
  * The blocks of a relation's file that may have changed since the parent started, by its pages: every page is read, whatever the

@@ -6,7 +6,7 @@ export interface FileContent {
   /** The member's name. */
   path: DataPath;
   size: number;
-  /** Fills the chunk with what begins at `position`; chunks come in order, and end at whole mebibytes or at the end. */
+  /** Fills the chunk with what begins at `position`; chunks come in order, and end at whole quarters of a mebibyte or at the end. */
   fill: (chunk: Buffer, position: number) => Promise<void>;
 }
 
