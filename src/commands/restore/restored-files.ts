@@ -1,5 +1,5 @@
-import { closeSync, constants, ftruncateSync, unlinkSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, fdatasync, fsync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { ioError, WalholdError } from '../../base/errors.ts';
 import { joinedPath } from '../../repository/chain-files.ts';
 import type { PieceFile } from '../../repository/restore-pieces.ts';
@@ -16,6 +16,8 @@ import type { BlankFile, TargetLayout } from './thread-protocol.ts';
  * fsync on its own costs a commit of the filesystem's journal, and after the first one the others cost next to nothing.
  */
 const EARLY_SYNC_BYTES = 4 * 1024 * 1024;
+/** The disk begins with so much of a file, while the rest of it is still to come. */
+const FLUSH_BYTES = 32 * 1024 * 1024;
 
 /**
  * The files that one thread makes. Each is new (nothing is ever overwritten or followed), or was begun by an earlier piece of the same
@@ -26,8 +28,12 @@ export class RestoredFiles {
   readonly #places: TargetPlaces;
   readonly #unsynced: PathList = new PathList();
   /** The larger files, one after another. */
-  #early: Promise<void> = Promise.resolve();
+  #early: Promise<unknown> = Promise.resolve();
+  /** How many of them are on their way: more than one at a time would keep others from reading. */
+  #earlyCount = 0;
   #open: MemberContent | undefined;
+  /** Where what comes is written to, and how much of it is not on its way to the disk. */
+  #writing: { path: Buffer; bytes: number } | undefined;
   /** Files that the piece at hand has made, for `forget`, and those that it has completed. */
   #made: Buffer[] = [];
   #complete: { path: Buffer; bytes: number }[] = [];
@@ -62,6 +68,11 @@ export class RestoredFiles {
 
   write(chunk: Uint8Array): void {
     this.#opened().write(chunk);
+    if (this.#writing === undefined) return;
+    this.#writing.bytes += chunk.length;
+    if (this.#writing.bytes < FLUSH_BYTES || this.#earlyCount > 0) return;
+    this.#writing.bytes = 0;
+    this.#bring(toDisk(this.#writing.path, fdatasync));
   }
 
   /** Throws `damaged` unless the bytes are what the manifest says. */
@@ -69,6 +80,7 @@ export class RestoredFiles {
     const content = this.#opened();
     // It closes what it has open, whatever comes out.
     this.#open = undefined;
+    this.#writing = undefined;
     const step = content.end();
     if (step !== undefined) this.#steps.push(step);
   }
@@ -77,10 +89,8 @@ export class RestoredFiles {
   keep(): JoinStep[] {
     for (const { path, bytes } of this.#complete) {
       if (bytes < EARLY_SYNC_BYTES) this.#unsynced.add(path);
-      else this.#early = this.#early.then(() => syncEarly(path));
+      else this.#bring(this.#early.then(() => toDisk(path, fsync)));
     }
-    // Reported by sync.
-    this.#early.catch(() => undefined);
     const steps = this.#steps;
     this.#begin();
     return steps;
@@ -90,6 +100,7 @@ export class RestoredFiles {
   forget(): void {
     this.#open?.close();
     this.#open = undefined;
+    this.#writing = undefined;
     for (const path of this.#made) unlinkSync(path);
     this.#begin();
   }
@@ -100,6 +111,13 @@ export class RestoredFiles {
     for (const path of this.#unsynced) syncPath(path);
     this.#unsynced.clear();
     this.#places.sync();
+  }
+
+  #bring(work: Promise<void>): void {
+    this.#earlyCount += 1;
+    this.#early = Promise.all([this.#early, work.finally(() => (this.#earlyCount -= 1))]);
+    // Reported by sync.
+    this.#early.catch(() => undefined);
   }
 
   #begin(): void {
@@ -120,6 +138,7 @@ export class RestoredFiles {
     const path = this.#places.placeOf(name);
     if (use === 'whole') {
       this.#complete.push({ path, bytes: size });
+      this.#writing = { path, bytes: 0 };
       return new WholeFile(this.#create(path, entry), path, expected);
     }
     if (typeof name !== 'string') throw new WalholdError('damaged', 'a file whose name is no text is joined');
@@ -150,13 +169,14 @@ export class RestoredFiles {
   }
 }
 
-async function syncEarly(path: Buffer): Promise<void> {
+/** Begins at once. */
+async function toDisk(path: Buffer, sync: typeof fsync): Promise<void> {
   try {
-    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
-      await handle.sync();
+      await promisify(sync)(fd);
     } finally {
-      await handle.close();
+      closeSync(fd);
     }
   } catch (error) {
     throw ioError(`could not write ${path.toString()}`, error);
