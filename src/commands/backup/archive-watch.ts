@@ -16,6 +16,8 @@ export interface ArchiveWatch {
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
+/** Each pause than the one before: what is waited in vain is a fifth of the whole at most. */
+const LONGER = 1.25;
 /** How often to say what is still missing. */
 const SAY_MS = 60_000;
 
@@ -28,7 +30,7 @@ export async function waitForSegments(names: readonly string[], timeoutMs: numbe
   const until = clock.now() + timeoutMs;
   let sayAt = clock.now() + SAY_MS;
   let left = new Map(watch.repositories.map((one) => [one, [...names]]));
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * LONGER, LONGEST_PAUSE_MS)) {
     left = await stillMissing(left, watch);
     if (left.size === 0) return;
     const now = clock.now();
