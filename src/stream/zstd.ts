@@ -45,6 +45,13 @@ export class FrameCompressor {
   }
 }
 
+/**
+ * For frames made piece by piece zstd keeps a copy of what it looks back to. Level 1's half a megabyte is more than its table remembers the
+ * places of; a quarter of it, with half the table, stays near the processor. Measured on tables: a tenth faster to write and to read, and
+ * no larger.
+ */
+const LEVEL_1_STREAM = { windowLog: 17, hashLog: 13 };
+
 /** Frames made piece by piece with one context. Between `end` and the next `write` a new frame begins. */
 export class FrameWriter {
   readonly #context: Binding.CCtx = new zstd.CCtx();
@@ -55,6 +62,9 @@ export class FrameWriter {
 
   constructor(level: number) {
     configure(this.#context, level);
+    if (level !== 1) return;
+    this.#context.setParameter(zstd.CParameter.windowLog, LEVEL_1_STREAM.windowLog);
+    this.#context.setParameter(zstd.CParameter.hashLog, LEVEL_1_STREAM.hashLog);
   }
 
   /** Before the first `write` of a frame whose content will be exactly so long: its header says so then, and small ones are faster. */
