@@ -1,5 +1,5 @@
 import type { Trial } from './measure.ts';
-import type { Workload } from './workload.ts';
+import type { Cluster } from '../../test/support/cluster.ts';
 
 /** What is measured, in this order in every round. */
 export const TASKS = ['push', 'fetch', 'backup', 'restore'] as const;
@@ -21,12 +21,20 @@ export interface Contender {
   /** A full backup of the running cluster. */
   backup?(): Trial;
   /** The newest backup into `target`, an empty folder. */
-  restore?(target: string): Trial;
-  /** The folders that hold what {@link backup} has stored. */
+  restore?: (target: string) => Trial;
+  /** What comes on top of the last {@link backup}, for those who have it. */
+  incremental?: {
+    backup(): Trial;
+    /** Both as one, into an empty folder; without it {@link restore} does that. */
+    restore?: (target: string) => Trial;
+  };
+  /** Gives a restored directory what a server needs besides to be started; without it nothing is needed. */
+  complete?(target: string): Promise<void>;
+  /** The folders that hold the backups have stored. */
   backupFolders(): readonly string[];
   /** Before each backup: away with the last one. */
   forget?(): Promise<void>;
 }
 
-/** Sets a contender up for a workload; `undefined` when this machine has not got it. */
-export type Enter = (workload: Workload) => Promise<Contender | undefined>;
+/** Sets a contender up for a running cluster; `undefined` when this machine has not got it. */
+export type Enter = (cluster: Cluster) => Promise<Contender | undefined>;

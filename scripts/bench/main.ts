@@ -1,8 +1,10 @@
 // The benchmark that scripts/bench/run starts.
 import type { Contender, Enter } from './contender.ts';
+import { endBySignals } from './ending.ts';
 import { benchOptions } from './options.ts';
 import { pgbackrest } from './pgbackrest.ts';
-import { cp, pgBasebackup } from './plain-tools.ts';
+import { pgBasebackup } from './pg-basebackup.ts';
+import { cp } from './plain-copy.ts';
 import { report } from './report.ts';
 import { writeSection } from './results-file.ts';
 import { runRounds, SAMPLED_SEGMENTS } from './rounds.ts';
@@ -14,20 +16,14 @@ const ENTRANTS: readonly Enter[] = [walhold, pgbackrest, pgBasebackup, cp];
 
 const tell = (line: string): void => void process.stderr.write(`${line}\n`);
 
-for (const [signal, status] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-] as const) {
-  // Ends through the exit listeners, which stop the server and remove its files.
-  process.once(signal, () => process.exit(status));
-}
+endBySignals();
 
 const options = benchOptions(process.argv.slice(2));
 tell(`a cluster of scale ${options.scale} is made`);
 await using workload = await makeWorkload({ ...options, segments: options.segments + SAMPLED_SEGMENTS });
 const contenders: Contender[] = [];
 for (const enter of ENTRANTS) {
-  const contender = await enter(workload);
+  const contender = await enter(workload.cluster);
   if (contender === undefined) tell(`${enter.name} is not installed, and left out`);
   else contenders.push(contender);
 }

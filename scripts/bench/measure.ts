@@ -15,7 +15,7 @@ export interface Measurement {
   peakBytes: number | undefined;
 }
 
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 900_000;
 
 /**
  * Runs a command and measures it from its start to its end.

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { wholeNumber } from './option-values.ts';
 
 export interface BenchOptions {
   rounds: number;
@@ -28,15 +29,10 @@ export function benchOptions(words: readonly string[]): BenchOptions {
     },
   });
   return {
-    rounds: positive('rounds', values.rounds),
-    scale: positive('scale', values.scale),
-    segments: positive('segments', values.segments),
+    rounds: wholeNumber('rounds', values.rounds),
+    scale: wholeNumber('scale', values.scale),
+    segments: wholeNumber('segments', values.segments),
     output: values.output,
     note: values.note,
   };
-}
-
-function positive(name: string, text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`--${name} is a whole number from 1 to 9999, not "${text}"`);
-  return Number(text);
 }

@@ -6,7 +6,7 @@ import type { Contender, Enter } from './contender.ts';
 export const PGBACKREST = '/usr/bin/pgbackrest';
 
 /** Debian's package, with the same number of processes, the same compression and small files bundled. */
-export const pgbackrest: Enter = async ({ cluster }): Promise<Contender | undefined> => {
+export const pgbackrest: Enter = async (cluster): Promise<Contender | undefined> => {
   const version = spawnSync(PGBACKREST, ['version'], { encoding: 'utf8' }).stdout?.trim();
   if (version === undefined || version === '') return undefined;
   const repository = await cluster.place.folder('pgbackrest');
@@ -49,6 +49,7 @@ pg1-user=postgres
       env,
     }),
     backup: () => ({ argv: [...base, '--type=full', 'backup'], cwd: '/', env }),
+    incremental: { backup: () => ({ argv: [...base, '--type=incr', 'backup'], cwd: '/', env }) },
     restore: (target) => ({
       argv: [...base, `--pg1-path=${target}`, '--type=immediate', '--archive-mode=off', 'restore'],
       cwd: '/',

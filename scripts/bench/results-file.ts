@@ -3,6 +3,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 /** The benchmarks in the order of their sections. */
 export const SECTIONS = [
   'commands',
+  'full',
+  'incremental',
+  'many',
+  'sparse',
   'drain',
   'steady',
   'recovery',

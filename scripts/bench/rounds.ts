@@ -1,10 +1,13 @@
-import { spawnSync } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TASKS, type Contender, type Task } from './contender.ts';
 import { measure, type Measurement, type Trial } from './measure.ts';
 import type { BenchOptions } from './options.ts';
-import { NO_ARCHIVING, sizeOf, type Workload } from './workload.ts';
+import { rotated } from './rotated.ts';
+import { settle } from './settle.ts';
+import { sizeOf } from './size-of.ts';
+import { timedBackup, timedRestore } from './trials.ts';
+import type { Workload } from './workload.ts';
 
 /** What was measured of one contender in one task. */
 export interface Results {
@@ -17,8 +20,8 @@ export interface Results {
 
 export type Table = Map<Task, Map<string, Results>>;
 
-/** How often memory is sampled: a push is over before a sampler at the slower pace has looked twice. */
-export const SAMPLE_MS = { push: 10, fetch: 10, backup: 100, restore: 100 } as const;
+/** How often the memory of a push and a fetch is sampled: they are over before a sampler at a slower pace has looked twice. */
+const SAMPLE_MS = 10;
 
 /** A segment more than is timed: its push and fetch are sampled for memory, which would disturb the clock. */
 export const SAMPLED_SEGMENTS = 1;
@@ -85,7 +88,7 @@ async function manySegments(
     const timed = index < segments.length - SAMPLED_SEGMENTS;
     const one = trialOf(segment);
     if (one === undefined) return;
-    const measured = await measure(cluster.user, one, timed ? 0 : SAMPLE_MS.push);
+    const measured = await measure(cluster.user, one, timed ? 0 : SAMPLE_MS);
     await after();
     if (timed) seconds += measured.seconds;
     else results.peakBytes.push(measured.peakBytes ?? Number.NaN);
@@ -93,26 +96,21 @@ async function manySegments(
   results.seconds.push(seconds / (segments.length - SAMPLED_SEGMENTS));
 }
 
-async function backUp(workload: Workload, contender: Contender, results: Results): Promise<void> {
+async function backUp({ cluster }: Workload, contender: Contender, results: Results): Promise<void> {
   const one = contender.backup?.();
   if (one === undefined) return;
   await contender.forget?.();
-  await workload.archiveBy(contender.archiveCommand ?? NO_ARCHIVING);
-  settle();
-  add(results, await measure(workload.cluster.user, one, SAMPLE_MS.backup));
-  await workload.archiveBy(NO_ARCHIVING);
-  results.storedBytes = await sizeOf(workload.cluster, contender.backupFolders());
+  add(results, await timedBackup(cluster, contender, one));
+  results.storedBytes = await sizeOf(cluster, contender.backupFolders());
 }
 
 async function restore({ cluster }: Workload, contender: Contender, results: Results): Promise<void> {
-  const target = await cluster.place.folder('restored');
-  const one = contender.restore?.(target);
-  if (one !== undefined) {
-    settle();
-    add(results, await measure(cluster.user, one, SAMPLE_MS.restore));
+  const { restore: into } = contender;
+  if (into === undefined) return;
+  const look = async (target: string): Promise<void> => {
     await cluster.runOk(['test', '-s', join(target, 'global', 'pg_control')]);
-  }
-  await rm(target, { recursive: true });
+  };
+  add(results, await timedRestore(cluster, into, look));
 }
 
 /** A data directory in recovery, as far as a restore_command looks at it. */
@@ -121,11 +119,6 @@ async function makeScratch({ cluster }: Workload): Promise<string> {
   const script = 'mkdir "$2/pg_wal" "$2/global" && cp "$1/PG_VERSION" "$2/" && cp "$1/global/pg_control" "$2/global/"';
   await cluster.runOk(['sh', '-c', `${script} && touch "$2/recovery.signal"`, 'sh', cluster.dataDir, scratch]);
   return scratch;
-}
-
-/** So that nobody pays for what another has left to be written. */
-function settle(): void {
-  spawnSync('sync');
 }
 
 function add(results: Results, { seconds, peakBytes }: Measurement): void {
@@ -139,9 +132,4 @@ function resultsOf(table: Table, task: Task, name: string): Results {
   ofTask.set(name, results);
   table.set(task, ofTask);
   return results;
-}
-
-function rotated<T>(all: readonly T[], by: number): T[] {
-  const start = by % all.length;
-  return [...all.slice(start), ...all.slice(0, start)];
 }

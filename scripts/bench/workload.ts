@@ -1,10 +1,8 @@
 import { join } from 'node:path';
 import { Cluster } from '../../test/support/cluster.ts';
-import { waitFor } from '../../test/support/wait-for.ts';
+import { NO_ARCHIVING } from './archive-by.ts';
 import type { BenchOptions } from './options.ts';
-
-/** While nobody measures, WAL is kept where it is and called archived. */
-export const NO_ARCHIVING = '/bin/true';
+import { sizeOf } from './size-of.ts';
 
 const MEASURED_MAJOR = 15;
 
@@ -15,8 +13,6 @@ export interface Workload extends AsyncDisposable {
   segments: readonly string[];
   /** The data directory without `pg_wal`. */
   dataBytes: number;
-  /** Has the server archive by this command from now on. */
-  archiveBy(command: string): Promise<void>;
 }
 
 /**
@@ -52,19 +48,12 @@ export async function makeWorkload({ rounds, scale, segments }: BenchOptions): P
       cluster,
       segments: names,
       dataBytes,
-      archiveBy: async (command) => await archiveBy(cluster, command),
       [Symbol.asyncDispose]: async () => await cluster[Symbol.asyncDispose](),
     };
   } catch (error) {
     await cluster[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** Bytes that `du` finds in these folders; its options may stand before them. */
-export async function sizeOf(cluster: Cluster, args: readonly string[]): Promise<number> {
-  const { stdout } = await cluster.runOk(['du', '-s', '-B1', ...args]);
-  return stdout.split('\n').reduce((sum, line) => sum + Number(line.split('\t')[0] ?? 0), 0);
 }
 
 /** pgbench's own transactions until `count` segments are full, that at hand with them. The WAL must be kept; `options` are pgbench's. */
@@ -90,17 +79,4 @@ export async function writeSegments(
 /** The words that run pgbench against this cluster. */
 export function pgbench(cluster: Cluster, ...args: string[]): string[] {
   return [join(cluster.postgres.bin, 'pgbench'), '-h', cluster.socketDir, '-p', '5432', '-U', 'postgres', ...args];
-}
-
-/** Ends what is under way for the old command first, so that nobody archives during another's turn. */
-async function archiveBy(cluster: Cluster, command: string): Promise<void> {
-  await waitFor(async () => !(await cluster.walFiles('archive_status')).some((name) => name.endsWith('.ready')), {
-    what: 'the archiver to be done',
-    deadlineMs: 120_000,
-  });
-  await cluster.query(`alter system set archive_command = '${command.replaceAll("'", "''")}'`);
-  await cluster.query('select pg_reload_conf()');
-  await waitFor(async () => (await cluster.value<string>('show archive_command')) === command, {
-    what: 'the new archive_command',
-  });
 }

@@ -1,5 +1,5 @@
 import type { Cluster } from '../../../test/support/cluster.ts';
-import type { Tool } from './figures.ts';
+import type { Tool } from '../figures.ts';
 import type { Repository, StoreKind } from './repository.ts';
 
 /** A tool that archives and recovers in PostgreSQL's way, by the two commands. */

@@ -1,5 +1,5 @@
+import type { Case } from '../figures.ts';
 import type { Archiver } from './archiver.ts';
-import type { Case } from './figures.ts';
 import type { ArchiveOptions } from './options.ts';
 import type { Stores } from './stores.ts';
 import type { Wal } from './wal.ts';

@@ -4,18 +4,19 @@ import { basename } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { waitUntilArchived } from '../../../test/support/archiving.ts';
 import type { Cluster } from '../../../test/support/cluster.ts';
+import { newCase, type Case, type Values } from '../figures.ts';
 import { spreadOf } from '../statistics.ts';
+import { takeTurns } from '../turns.ts';
 import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
-import { newCase, type Case, type Values } from './figures.ts';
 import { bareScript, LAUNCHER_ALONE } from './floors.ts';
 import { cp } from './plain-copy.ts';
 import { fillAll } from './recovery.ts';
 import type { Repository } from './repository.ts';
 import { toRecover, withBacklog } from './servers.ts';
 import type { Stores } from './stores.ts';
-import { takeTurns, whoCan } from './turns.ts';
 import type { Wal } from './wal.ts';
+import { whoCan } from './who-can.ts';
 
 /** Segments that nobody times: the first is the server's own call, which starts what runs behind the calls, then comes one more. */
 const BY_SERVER = 1;

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import type { Cluster } from '../../../test/support/cluster.ts';
 import { readyFiles } from '../../../test/support/archiving.ts';
 import { GiveUp, waitFor } from '../../../test/support/wait-for.ts';
+import { newCase, type Case, type Measure, type Values } from '../figures.ts';
+import { takeTurns } from '../turns.ts';
 import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
-import { newCase, type Case, type Measure, type Values } from './figures.ts';
 import { COMPRESSION_ALONE, COMPRESSION_METHOD, compressionAlone } from './floors.ts';
 import type { Repository } from './repository.ts';
 import { withBacklog, type Around } from './servers.ts';
-import { takeTurns, whoCan } from './turns.ts';
+import { whoCan } from './who-can.ts';
 import type { Wal } from './wal.ts';
 
 const ARCHIVER_STARTED = `

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { Place } from '../../../test/support/place.ts';
 import { run } from '../../../test/support/run.ts';
 import { PROCESSES } from './archiver.ts';
-import type { Values } from './figures.ts';
-import { settle } from './servers.ts';
+import type { Values } from '../figures.ts';
+import { settle } from '../settle.ts';
 import type { Wal } from './wal.ts';
 
 // What no tool can be below, by programs of the system alone.

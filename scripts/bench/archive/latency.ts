@@ -1,10 +1,11 @@
+import { newCase, type Case } from '../figures.ts';
+import { takeTurns } from '../turns.ts';
 import type { Bench } from './bench.ts';
 import { DRAIN_MEASURES, drainInto } from './drain.ts';
-import { newCase, type Case } from './figures.ts';
 import { fillAll, RECOVERY_MEASURES, recoverFrom } from './recovery.ts';
 import type { Repository } from './repository.ts';
 import { slowLine, type SlowLine } from './slow-line.ts';
-import { takeTurns, whoCan } from './turns.ts';
+import { whoCan } from './who-can.ts';
 
 export const LATENCY_METHOD: readonly string[] = [
   'latency: a proxy before MinIO holds every byte back by half of the time in each direction, so that a round trip takes all of it longer; a new connection costs a round trip more, as over a real line. Bandwidth is not limited and nothing is lost',

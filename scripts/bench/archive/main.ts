@@ -1,18 +1,16 @@
 // The benchmarks of archiving and recovery in PostgreSQL's way, which `scripts/bench/run archive` starts.
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { endBySignals } from '../ending.ts';
+import type { Section } from '../figures.ts';
 import { machine } from '../machine.ts';
-import { writeSection } from '../results-file.ts';
+import { writeResults } from '../write-results.ts';
 import type { Bench, Benchmark } from './bench.ts';
 import { call, CALL_METHOD } from './call.ts';
 import { drain, DRAIN_METHOD } from './drain.ts';
 import { entrants, NO_WAL_G } from './entrants.ts';
-import type { Section } from './figures.ts';
 import { latency, LATENCY_METHOD } from './latency.ts';
 import { memory, MEMORY_METHOD } from './memory.ts';
 import { archiveOptions, neededMessages, neededSegments, type ArchiveOptions, type ArchiveSection } from './options.ts';
 import { recovery, RECOVERY_METHOD } from './recovery.ts';
-import { sectionJson, sectionText } from './section-report.ts';
 import { steady, STEADY_METHOD } from './steady.ts';
 import { openStores } from './stores.ts';
 import { makeWal, type WalOptions } from './wal.ts';
@@ -34,13 +32,7 @@ const BENCHMARKS: Readonly<Record<ArchiveSection, Named>> = {
 
 const tell = (line: string): void => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 
-for (const [signal, status] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-] as const) {
-  // Ends through the exit listeners, which stop the servers and remove their files.
-  process.once(signal, () => process.exit(status));
-}
+endBySignals();
 
 const options = archiveOptions(process.argv.slice(2));
 const archivers = await entrants(options.only, tell);
@@ -49,7 +41,6 @@ const { scale, wal: keep } = options;
 const walOptions = { scale, keep, content: 'transactions', segments: neededSegments(options) } as const;
 await using wal = await makeWal(walOptions, tell);
 await using messages = await makeWal(messagesOptions(options), tell);
-await mkdir(options.json, { recursive: true });
 for (const name of options.sections) await measure(name, { wal, messages, archivers, stores, options, tell });
 
 async function measure(name: ArchiveSection, bench: Bench): Promise<void> {
@@ -66,8 +57,7 @@ async function measure(name: ArchiveSection, bench: Bench): Promise<void> {
   };
   const started = performance.now();
   await run(bench, section.cases);
-  await writeSection(options.output, name, sectionText(section));
-  await writeFile(join(options.json, `${name}.json`), sectionJson(section));
+  await writeResults(section, options);
   tell(`${name} is written: ${options.output}; ${Math.round((performance.now() - started) / 1000)} s`);
 }
 

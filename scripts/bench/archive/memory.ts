@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { processesWith } from '../../../test/support/process-tree.ts';
+import { newCase, type Case } from '../figures.ts';
 import { sampleSums } from '../memory.ts';
 import { spreadOf } from '../statistics.ts';
+import { takeTurns } from '../turns.ts';
 import type { Bench } from './bench.ts';
 import { drainServer } from './drain.ts';
-import { newCase, type Case } from './figures.ts';
 import { recoverFrom } from './recovery.ts';
 import { withBacklog } from './servers.ts';
-import { takeTurns, whoCan } from './turns.ts';
+import { whoCan } from './who-can.ts';
 
 const EVERY_MS = 100;
 

@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { SECTIONS, type SectionName } from '../results-file.ts';
+import { commaList, sectionsNamed, wholeNumber } from '../option-values.ts';
 
-export type ArchiveSection = Exclude<SectionName, 'commands' | 'locks' | 'seals'>;
+const SECTION_NAMES = ['drain', 'steady', 'recovery', 'call', 'latency', 'memory'] as const;
+
+export type ArchiveSection = (typeof SECTION_NAMES)[number];
 
 export interface ArchiveOptions {
   /** In the order in which they run. */
@@ -33,10 +35,6 @@ export interface ArchiveOptions {
   note: string;
 }
 
-const SECTION_NAMES: readonly ArchiveSection[] = SECTIONS.filter(
-  (name) => name !== 'commands' && name !== 'locks' && name !== 'seals',
-);
-
 /** @throws for words that are no sections or options, and values that are none. */
 export function archiveOptions(words: readonly string[]): ArchiveOptions {
   const text = (value: string): { type: 'string'; default: string } => ({ type: 'string', default: value });
@@ -61,17 +59,17 @@ export function archiveOptions(words: readonly string[]): ArchiveOptions {
     },
   });
   return {
-    sections: sectionsOf(positionals),
-    rounds: number('rounds', values.rounds),
-    scale: number('scale', values.scale),
-    backlogs: list(values.backlogs).map((one) => number('backlogs', one)),
-    replay: number('replay', values.replay),
-    busyReplay: number('busy-replay', values['busy-replay']),
-    seconds: number('seconds', values.seconds),
-    calls: number('calls', values.calls),
-    latencies: list(values.latencies).map((one) => number('latencies', one)),
-    stores: list(values.stores).map(storeKind),
-    only: list(values.only),
+    sections: sectionsNamed(positionals, SECTION_NAMES),
+    rounds: wholeNumber('rounds', values.rounds),
+    scale: wholeNumber('scale', values.scale),
+    backlogs: commaList(values.backlogs).map((one) => wholeNumber('backlogs', one)),
+    replay: wholeNumber('replay', values.replay),
+    busyReplay: wholeNumber('busy-replay', values['busy-replay']),
+    seconds: wholeNumber('seconds', values.seconds),
+    calls: wholeNumber('calls', values.calls),
+    latencies: commaList(values.latencies).map((one) => wholeNumber('latencies', one)),
+    stores: commaList(values.stores).map(storeKind),
+    only: commaList(values.only),
     wal: values.wal,
     output: values.output,
     json: values.json,
@@ -97,22 +95,7 @@ export function neededSegments({ sections, backlogs, busyReplay, calls }: Archiv
   return Math.max(...sections.map((section) => needs[section]));
 }
 
-function sectionsOf(words: readonly string[]): readonly ArchiveSection[] {
-  const unknown = words.find((word) => !SECTION_NAMES.some((name) => name === word));
-  if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}", but ${SECTION_NAMES.join(', ')}`);
-  return words.length === 0 ? SECTION_NAMES : SECTION_NAMES.filter((name) => words.includes(name));
-}
-
 function storeKind(word: string): 'files' | 'S3' {
   if (word !== 'files' && word !== 'S3') throw new Error(`--stores are files and S3, not "${word}"`);
   return word;
-}
-
-function list(text: string): string[] {
-  return text.split(',').filter((word) => word !== '');
-}
-
-function number(name: string, text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`--${name} is a whole number from 1 to 9999, not "${text}"`);
-  return Number(text);
 }

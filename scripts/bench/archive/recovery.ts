@@ -1,14 +1,15 @@
+import { newCase, type Case, type Measure, type Values } from '../figures.ts';
+import { fallOut, takeTurns } from '../turns.ts';
 import { walNameOf } from './wal-position.ts';
 import { GiveUp, waitFor } from '../../../test/support/wait-for.ts';
 import type { Cluster } from '../../../test/support/cluster.ts';
 import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
 import { drainInto } from './drain.ts';
-import { newCase, type Case, type Measure, type Values } from './figures.ts';
 import type { Repository, StoreKind } from './repository.ts';
 import { recoveryOf, type Recovery } from './restore-waits.ts';
 import { toRecover, type Around } from './servers.ts';
-import { fallOut, takeTurns, whoCan } from './turns.ts';
+import { whoCan } from './who-can.ts';
 import type { WalContent } from './wal-content.ts';
 import type { Wal } from './wal.ts';
 

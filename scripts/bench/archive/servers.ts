@@ -1,8 +1,8 @@
 import { chown, link, writeFile } from 'node:fs/promises';
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Cluster } from '../../../test/support/cluster.ts';
 import type { Settings } from '../../../test/support/server-settings.ts';
+import { settle } from '../settle.ts';
 import type { Archiver, Hooks } from './archiver.ts';
 import type { Repository } from './repository.ts';
 import { MEASURED_MAJOR, type Wal } from './wal.ts';
@@ -64,11 +64,6 @@ export async function toRecover(
     await hookUp(cluster, await archiver.connect(cluster, repository), around);
     await cluster.configure({ archive_mode: 'off' });
   });
-}
-
-/** So that nobody pays for what another has left to be written. */
-export function settle(): void {
-  spawnSync('sync');
 }
 
 async function copy(from: string, prepare: (cluster: Cluster) => Promise<void>): Promise<Cluster> {

@@ -3,14 +3,16 @@ import { join } from 'node:path';
 import type { Cluster } from '../../../test/support/cluster.ts';
 import { readyFiles } from '../../../test/support/archiving.ts';
 import { waitFor } from '../../../test/support/wait-for.ts';
-import { NO_ARCHIVING, pgbench } from '../workload.ts';
+import { NO_ARCHIVING } from '../archive-by.ts';
+import { newCase, type Case, type Values } from '../figures.ts';
+import { spreadOf } from '../statistics.ts';
+import { takeTurns } from '../turns.ts';
+import { pgbench } from '../workload.ts';
 import type { Archiver } from './archiver.ts';
 import type { Bench } from './bench.ts';
 import { doneAt, isDrained } from './drain.ts';
-import { newCase, type Case, type Values } from './figures.ts';
 import { withTables } from './servers.ts';
-import { spreadOf } from '../statistics.ts';
-import { takeTurns, whoCan } from './turns.ts';
+import { whoCan } from './who-can.ts';
 
 /** What a backlog that is left over may take; of what is still not stored then, the lag counts as it is by then. */
 const PATIENCE_MS = 300_000;

@@ -2,8 +2,9 @@ import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cluster } from '../../../test/support/cluster.ts';
+import { NO_ARCHIVING } from '../archive-by.ts';
+import { writeSegments } from '../workload.ts';
 import { Place } from '../../../test/support/place.ts';
-import { NO_ARCHIVING, writeSegments } from '../workload.ts';
 import { CONTENTS, type WalContent } from './wal-content.ts';
 
 export const MEASURED_MAJOR = 15;

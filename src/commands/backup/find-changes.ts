@@ -62,7 +62,8 @@ export async function findChangesAgain(
   const never = whyNotBySummaries(parent, { server: now.server, summarizeWal: true });
   if (never !== undefined) return { why: never };
   const needed = stretchesBetween({ timeline: parent.timeline, start: parent.startLsn }, startLsn, now.history);
-  const gap = firstUncovered(needed, await listSummaries(run.source.session));
+  const { session, control } = run.source;
+  const gap = firstUncovered(needed, await listSummaries(session), control.walBlockBytes);
   if (gap !== undefined) return { why: noSummary(gap) };
   return { ...found, source, changes: await readChanges(run, needed) };
 }

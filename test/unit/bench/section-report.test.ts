@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { addRound, newCase, type Section } from '../../../scripts/bench/archive/figures.ts';
-import { sectionJson, sectionText } from '../../../scripts/bench/archive/section-report.ts';
+import { addRound, newCase, type Section } from '../../../scripts/bench/figures.ts';
+import { sectionJson, sectionText } from '../../../scripts/bench/section-report.ts';
 
 function section(): Section {
   const one = newCase('A backlog', 'walhold', [

@@ -1,5 +1,5 @@
-import { list, table } from '../markdown.ts';
-import { spreadOf } from '../statistics.ts';
+import { list, table } from './markdown.ts';
+import { spreadOf } from './statistics.ts';
 import type { Case, Measure, Section, Values } from './figures.ts';
 
 /** A benchmark's section of RESULTS.md. */

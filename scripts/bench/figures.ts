@@ -1,4 +1,4 @@
-import type { SectionName } from '../results-file.ts';
+import type { SectionName } from './results-file.ts';
 
 /** One figure that each round gives for each contender. */
 export interface Measure {
