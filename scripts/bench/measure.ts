@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { descendants, signalAll } from '../../test/support/process-tree.ts';
 import { asAccount, type Account } from '../server-user.ts';
 import { sampleMemory } from './memory.ts';
 
@@ -28,16 +29,22 @@ export async function measure(account: Account, trial: Trial, sampleEveryMs: num
   const { cwd, env } = trial;
   const started = performance.now();
   const child = spawn(program, args, { ...asAccount(account), cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  // Before other listeners remove the files in which it works.
+  const kill = (): void => {
+    if (child.pid !== undefined) signalAll([...descendants(child.pid), child.pid], 'SIGKILL');
+  };
+  process.prependOnceListener('exit', kill);
   const printed: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => printed.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => printed.push(chunk));
   const memory = sampleEveryMs > 0 && child.pid !== undefined ? sampleMemory(child.pid, sampleEveryMs) : undefined;
-  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+  const timer = setTimeout(kill, LIMIT_MS);
   const status = await new Promise<number | string | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(code ?? signal));
   });
   const seconds = (performance.now() - started) / 1000;
+  process.removeListener('exit', kill);
   clearTimeout(timer);
   const peakBytes = memory?.stop();
   if (status !== 0) {

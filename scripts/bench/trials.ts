@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import type { Cluster } from '../../test/support/cluster.ts';
 import { archiveBy, NO_ARCHIVING } from './archive-by.ts';
 import type { Contender } from './contender.ts';
@@ -6,6 +5,7 @@ import { measure, type Measurement, type Trial } from './measure.ts';
 import { settle } from './settle.ts';
 
 const SAMPLE_MS = 100;
+const REMOVAL_MS = 600_000;
 
 /** A backup of the running cluster, which archives by the contender's own command meanwhile. */
 export async function timedBackup(cluster: Cluster, contender: Contender, trial: Trial): Promise<Measurement> {
@@ -33,6 +33,6 @@ export async function timedRestore(
     await look(target);
     return measured;
   } finally {
-    await rm(target, { recursive: true });
+    await cluster.runOk(['rm', '-r', target], { timeoutMs: REMOVAL_MS });
   }
 }
