@@ -66,8 +66,10 @@ export const ROW_OPERATIONS: readonly TableOperation[] = [
 async function cutAndGrown(world: HistoryWorld, database: string, { name }: HistoryTable): Promise<void> {
   await world.do(`delete from ${name} where ctid >= '(${world.random.below(4)},0)'`, database);
   await world.do(`vacuum ${name}`, database);
-  const rows = world.random.pick([400, 1500, 2500, 4500]);
-  await world.do(`copy ${name} (i, v) from program 'seq -f "%.0f,again" 1 ${rows}' with (format csv)`, database);
+  // It buffers 64 KB, and adds twice as much as before when that is full: a few rows of the last buffer get many blocks.
+  const rows = world.random.pick([140, 140, 280]);
+  const program = `seq -f "%.0f,${'x'.repeat(480)}" 1 ${rows}`;
+  await world.do(`copy ${name} (i, v) from program '${program}' with (format csv)`, database);
 }
 
 /** A multixact, in the rows that two transactions have locked at once. */
