@@ -1,20 +1,16 @@
-import { join } from 'node:path';
 import { expect } from 'vitest';
-import { walholdOk, type Archived } from './archived-cluster.ts';
-import { recordOf } from './backup-folder.ts';
+import type { Archived } from './archived-cluster.ts';
 import { inconsistencies } from './cluster-consistency.ts';
 import { clusterContents, type ClusterContents } from './cluster-contents.ts';
 import type { Cluster } from './cluster.ts';
 import type { CombinedChains } from './combined-chain.ts';
+import { HistoryBackups, type ChangeSource } from './history-backups.ts';
 import { happen, type HistoryEvent } from './history-events.ts';
-import { recover, restoredCopy } from './restored-copy.ts';
 import { operate } from './history-operations.ts';
 import type { HistoryWorld } from './history-world.ts';
 import { checkAllPages } from './page-check.ts';
 import { differingFiles } from './relation-files.ts';
-
-/** How an incremental backup knows what has changed. */
-export type ChangeSource = 'page-lsn' | 'wal-summaries';
+import { recover, restoredCopy } from './restored-copy.ts';
 
 export interface HistoryOptions {
   archived: Archived;
@@ -29,20 +25,17 @@ export interface HistoryOptions {
 /** A server's life in rounds, each of which ends with an incremental backup; what each brings back is compared. */
 export class History {
   readonly #options: HistoryOptions;
-  /** What has happened since the last backup. */
-  #events: HistoryEvent[] = [];
-  #checksumsThen = true;
-  /** Whether hints are in the WAL, at all times since the full backup. */
-  #hintsLogged = true;
+  readonly #backups: HistoryBackups;
 
   constructor(options: HistoryOptions) {
     this.#options = options;
+    this.#backups = new HistoryBackups(options);
   }
 
   async rounds(): Promise<void> {
     const { random } = this.#options.world;
     await this.#settled();
-    await this.#backUp('full');
+    await this.#backups.take('full');
     for (let rounds = random.between(2, 4); rounds > 0; rounds--) {
       await this.#live(random.between(8, 30));
       if (rounds > 1 && random.oneIn(3)) await this.#busyBackup();
@@ -57,11 +50,11 @@ export class History {
     for (let count = 0; count < operations; count++) {
       if (event !== undefined && count === at) {
         await happen(world, event, checksums);
-        this.#events.push(event);
+        this.#backups.happened(event);
       }
       await operate(world);
     }
-    if (world.random.oneIn(2)) await this.#turnBackTimes();
+    if (!world.random.oneIn(3)) await this.#turnBackTimes();
   }
 
   /** By pages every one of them ends the chain, so they are rarer there. */
@@ -81,22 +74,8 @@ export class History {
   async #turnBackTimes(): Promise<void> {
     const { cluster } = this.#options.world;
     await cluster.query('checkpoint');
-    const places = ['base', 'global', 'pg_tblspc'].map((name) => join(cluster.dataDir, name));
-    await cluster.run([
-      'find',
-      '-L',
-      ...places,
-      '-type',
-      'f',
-      '-exec',
-      'touch',
-      '-c',
-      '-m',
-      '-d',
-      '1 day ago',
-      '{}',
-      '+',
-    ]);
+    const touch = `find -L "$1/base" "$1/global" "$1/pg_tblspc" -type f -exec touch -c -m -d '1 day ago' {} +`;
+    await cluster.runOk(['sh', '-c', touch, 'sh', cluster.dataDir]);
     this.#options.world.tell('---- times turned back');
   }
 
@@ -106,7 +85,7 @@ export class History {
     const operations = async (): Promise<void> => {
       for (let count = world.random.between(5, 25); count > 0; count--) await operate(world);
     };
-    const [id] = await Promise.all([this.#backUp('auto'), operations()]);
+    const [id] = await Promise.all([this.#backups.take('auto'), operations()]);
     await using copy = await this.#restored(id);
     await this.#combine(copy, id);
   }
@@ -117,7 +96,7 @@ export class History {
     // A server that stops would drop its temporary tables.
     if (isLast) await world.letGo();
     const contents = await this.#settled();
-    const id = await this.#backUp('auto');
+    const id = await this.#backups.take('auto');
     await cluster.query('checkpoint');
     await using copy = await this.#restored(id);
     await this.#combine(copy, id);
@@ -149,8 +128,8 @@ export class History {
 
   async #compare(copy: Cluster): Promise<void> {
     const { world } = this.#options;
-    expect(differingFiles(copy.dataDir, world.cluster.dataDir, { hints: this.#hintsLogged })).toEqual([]);
-    if (this.#checksumsThen) expect((await checkAllPages(copy)).bad).toEqual([]);
+    expect(differingFiles(copy.dataDir, world.cluster.dataDir, { hints: this.#backups.hintsLogged })).toEqual([]);
+    if (this.#backups.withChecksums) expect((await checkAllPages(copy)).bad).toEqual([]);
     world.tell('---- compared');
   }
 
@@ -161,33 +140,5 @@ export class History {
     await cluster.query('select from pg_database');
     await cluster.query('checkpoint');
     return contents;
-  }
-
-  async #backUp(type: 'full' | 'auto'): Promise<string> {
-    const { archived, changes, world } = this.#options;
-    const { cluster } = world;
-    const argv = ['backup', '--type', type, '-c', 'fast', '-d', cluster.connectionString];
-    const isOn = (await cluster.value<string>('show data_checksums')) === 'on';
-    const { stdout, stderr } = await walholdOk(cluster, archived.config, argv);
-    const id = stdout.trim();
-    world.tell(`---- backup ${id}`);
-    const { settings, type: taken } = await recordOf(archived, id);
-    const why = type === 'full' ? 'full' : this.#whyFull(isOn);
-    expect({ taken, changes: settings['changes'] }, stderr).toEqual(
-      why === undefined ? { taken: 'incremental', changes } : { taken: 'full', changes: undefined },
-    );
-    if (type === 'auto' && why !== undefined) expect(stderr).toContain(why);
-    const hints = isOn || (await cluster.value<string>('show wal_log_hints')) === 'on';
-    this.#hintsLogged = hints && (why !== undefined || (this.#hintsLogged && !this.#events.includes('checksums')));
-    this.#checksumsThen = isOn;
-    this.#events = [];
-    return id;
-  }
-
-  /** What must have kept it from being an incremental one. */
-  #whyFull(isOn: boolean): string | undefined {
-    if (isOn !== this.#checksumsThen) return `data checksums were turned ${isOn ? 'on' : 'off'} after backup`;
-    const restarted = this.#options.changes === 'page-lsn' && this.#events.length > 0;
-    return restarted ? 'the server was restarted after backup' : undefined;
   }
 }
