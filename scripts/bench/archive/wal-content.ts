@@ -23,7 +23,8 @@ const BODIES = `
 create table bodies (id int, body text);
 alter table bodies alter body set storage external;
 insert into bodies
-  select id, (select string_agg(md5(random()::text || id), '') from generate_series(1, 32768)) from generate_series(1, 64) id`;
+  select id, (select string_agg(md5(random()::text || id || n), '') from generate_series(1, 32768) n)
+  from generate_series(1, 64) id`;
 
 export const CONTENTS: Readonly<Record<WalContent, Content>> = {
   transactions: {
