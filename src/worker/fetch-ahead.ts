@@ -99,11 +99,13 @@ export class FetchAhead {
 
   /** What was taken since the last look, and what is of no use any more. */
   async #look(): Promise<void> {
+    // What comes to be ready while the directory is read may be missing from what was read.
+    const before = [...this.#ready];
     const { here, taken } = await this.#deps.answers.names().catch((error: unknown) => {
       throw ioError(`could not look into the spool ${this.#deps.answers.path}`, error);
     });
     await this.#tidy(taken);
-    for (const name of this.#ready) {
+    for (const name of before) {
       if (here.has(name)) continue;
       this.#ready.delete(name);
       this.#taken = this.#later(this.#taken, name);

@@ -108,6 +108,26 @@ describe('fetching ahead', () => {
     expect(names()).toEqual(segments(11, 12));
   });
 
+  it('does not take for taken what comes while it looks, and skips nothing before that', async () => {
+    await start();
+    const [sixth, seventh] = asked.splice(0);
+    const looking = Promise.withResolvers<void>();
+    const read = answers.names.bind(answers);
+    answers.names = async () => {
+      answers.names = read;
+      const found = await read();
+      await looking.promise;
+      return found;
+    };
+    ahead.nudge();
+    await pass();
+    await seventh?.answer(true);
+    looking.resolve();
+    await pass();
+    await sixth?.answer(true);
+    expect(await here()).toEqual([...segments(6, 7), `${nameOf(8)}.coming`, `${nameOf(9)}.coming`]);
+  });
+
   it('leaves what is taken until the call has surely linked it, then drops the segment before the note', async () => {
     await start({ window: 1 });
     await answerAll();
