@@ -61,7 +61,7 @@ async function start({ jobs = 2, window = 4, taken = 5 } = {}): Promise<void> {
 }
 
 async function pass(): Promise<void> {
-  for (let at = 0; at < 20; at += 1) {
+  for (let at = 0; at < 100; at += 1) {
     await new Promise((resolve) => setImmediate(resolve));
     await readdir(answers.path).catch(() => []);
   }

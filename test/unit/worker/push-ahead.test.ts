@@ -69,7 +69,7 @@ class Bench {
 
   /** Lets time pass, and what is asked of the filesystem happen. */
   async pass(ms = 0): Promise<void> {
-    for (let at = 0; at < 20; at += 1) {
+    for (let at = 0; at < 100; at += 1) {
       await new Promise((resolve) => setImmediate(resolve));
       await readdir(this.answers.path).catch(() => []);
     }
