@@ -42,15 +42,15 @@ export interface StartedWorker {
   before: string | undefined;
 }
 
-const COMES_UP_WITHIN_MS = 500;
+/** Half a second, whatever the clock does meanwhile. */
+const MOST_LOOKS = 50;
 const LOOK_EVERY_MS = 10;
 
 /** Returns when the worker serves, or does not soon: the next call would do by itself what that worker has begun already. */
 export async function untilServed(worker: StartedWorker | undefined, { clock, signal }: HookContext): Promise<void> {
   if (worker === undefined) return;
   const { directory, role, before } = worker;
-  const end = clock.now() + COMES_UP_WITHIN_MS;
-  while (clock.now() < end && !signal.aborted) {
+  for (let look = 0; look < MOST_LOOKS && !signal.aborted; look += 1) {
     const answers = (await readService(directory, role))?.answers;
     if (answers !== undefined && answers !== before) return;
     await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);

@@ -76,7 +76,6 @@ export class PushAhead {
   #wake: (() => void) | undefined;
   #woken = false;
   #busyAt: number;
-  readonly #leftToCallUntil: number;
   #broken: WalholdError | undefined;
 
   constructor(deps: PushAheadDeps, limits: PushAheadLimits) {
@@ -84,7 +83,6 @@ export class PushAhead {
     this.#limits = limits;
     this.#uploads = new UploadLimit({ least: Math.max(2, limits.jobs), most: MOST_UPLOADS });
     this.#busyAt = deps.clock.now();
-    this.#leftToCallUntil = this.#busyAt + LEFT_TO_CALL_MS;
     if (limits.withCall !== undefined) this.#stages.set(limits.withCall, 'with a call');
   }
 
@@ -120,6 +118,10 @@ export class PushAhead {
   /** Goes on until the signal aborts; then what is under way is left to itself. Throws when listing or answering is not possible. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
+    void clock.sleep(LEFT_TO_CALL_MS, signal).then(
+      () => this.#takeFromCall(),
+      () => undefined,
+    );
     while (!signal.aborted) {
       const listedAt = clock.now();
       await this.#list();
@@ -129,6 +131,11 @@ export class PushAhead {
       const early = listedAt + LIST_EVERY_MS - clock.now();
       if (early > 0 && early <= LIST_EVERY_MS) await clock.sleep(early, signal).catch(() => undefined);
     }
+  }
+
+  #takeFromCall(): void {
+    for (const [name, stage] of this.#stages) if (stage === 'with a call') this.#stages.delete(name);
+    this.nudge();
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -146,9 +153,8 @@ export class PushAhead {
   async #list(): Promise<void> {
     this.#ready = archiverOrder(await this.#deps.readyNames());
     const waiting = new Set(this.#ready);
-    const isWithCall = this.#deps.clock.now() < this.#leftToCallUntil;
     for (const [name, stage] of this.#stages) {
-      if (stage === 'with a call' ? isWithCall : waiting.has(name) || stage === 'under way') continue;
+      if (waiting.has(name) || stage === 'under way' || stage === 'with a call') continue;
       this.#stages.delete(name);
       this.#answeredAt.delete(name);
       await this.#deps.answers.forget(name);
