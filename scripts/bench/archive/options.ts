@@ -1,15 +1,21 @@
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { commaList, sectionsNamed, wholeNumber } from '../option-values.ts';
+import {
+  commaList,
+  RUN_OPTIONS,
+  runOptions,
+  sectionsNamed,
+  text,
+  wholeNumber,
+  type RunOptions,
+} from '../option-values.ts';
 
 const SECTION_NAMES = ['drain', 'steady', 'recovery', 'call', 'latency', 'memory'] as const;
 
 export type ArchiveSection = (typeof SECTION_NAMES)[number];
 
-export interface ArchiveOptions {
+export interface ArchiveOptions extends RunOptions {
   /** In the order in which they run. */
   sections: readonly ArchiveSection[];
-  rounds: number;
   /** As pgbench's: 60 makes 1 GB. */
   scale: number;
   /** Segments of the backlogs that are drained; the smallest is also that of the latencies and of the memory. */
@@ -25,24 +31,17 @@ export interface ArchiveOptions {
   /** Round trips, in ms. */
   latencies: readonly number[];
   stores: readonly ('files' | 'S3')[];
-  /** Names of contenders; none: all of them. */
-  only: readonly string[];
   /** Where the WAL is kept for the next run. */
   wal: string | undefined;
-  output: string;
-  /** The folder of the JSON files. */
-  json: string;
-  note: string;
 }
 
 /** @throws for words that are no sections or options, and values that are none. */
 export function archiveOptions(words: readonly string[]): ArchiveOptions {
-  const text = (value: string): { type: 'string'; default: string } => ({ type: 'string', default: value });
   const { values, positionals } = parseArgs({
     args: [...words],
     allowPositionals: true,
     options: {
-      rounds: text('5'),
+      ...RUN_OPTIONS,
       scale: text('60'),
       backlogs: text('60,500'),
       replay: text('200'),
@@ -51,16 +50,12 @@ export function archiveOptions(words: readonly string[]): ArchiveOptions {
       calls: text('30'),
       latencies: text('20,80'),
       stores: text('files,S3'),
-      only: text(''),
       wal: { type: 'string' },
-      output: text(fileURLToPath(new URL('../RESULTS.md', import.meta.url))),
-      json: text(fileURLToPath(new URL('../results', import.meta.url))),
-      note: text(''),
     },
   });
   return {
     sections: sectionsNamed(positionals, SECTION_NAMES),
-    rounds: wholeNumber('rounds', values.rounds),
+    ...runOptions(values),
     scale: wholeNumber('scale', values.scale),
     backlogs: commaList(values.backlogs).map((one) => wholeNumber('backlogs', one)),
     replay: wholeNumber('replay', values.replay),
@@ -69,11 +64,7 @@ export function archiveOptions(words: readonly string[]): ArchiveOptions {
     calls: wholeNumber('calls', values.calls),
     latencies: commaList(values.latencies).map((one) => wholeNumber('latencies', one)),
     stores: commaList(values.stores).map(storeKind),
-    only: commaList(values.only),
     wal: values.wal,
-    output: values.output,
-    json: values.json,
-    note: values.note,
   };
 }
 

@@ -1,15 +1,21 @@
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { commaList, sectionsNamed, wholeNumber } from '../option-values.ts';
+import {
+  commaList,
+  RUN_OPTIONS,
+  runOptions,
+  sectionsNamed,
+  text,
+  wholeNumber,
+  type RunOptions,
+} from '../option-values.ts';
 
 const SECTION_NAMES = ['full', 'incremental', 'many', 'sparse'] as const;
 
 export type BackupSection = (typeof SECTION_NAMES)[number];
 
-export interface BackupOptions {
+export interface BackupOptions extends RunOptions {
   /** In the order in which they run. */
   sections: readonly BackupSection[];
-  rounds: number;
   /** Size of the clusters of `full` and `incremental`, as pgbench's: 130 makes 2 GB. */
   scale: number;
   /** What is in the clusters of `full`. */
@@ -21,56 +27,41 @@ export interface BackupOptions {
   tables: number;
   /** Size of the one relation of `sparse`. */
   sparseGb: number;
-  /** Names of contenders; none: all of them. */
-  only: readonly string[];
   /** Where the clusters are kept for the next run. */
   keep: string | undefined;
   /** Only make the clusters, and keep them. */
   prepare: boolean;
-  output: string;
-  /** The folder of the JSON files. */
-  json: string;
-  note: string;
 }
 
 /** @throws for words that are no sections or options, and values that are none. */
 export function backupOptions(words: readonly string[]): BackupOptions {
-  const text = (value: string): { type: 'string'; default: string } => ({ type: 'string', default: value });
   const { values, positionals } = parseArgs({
     args: [...words],
     allowPositionals: true,
     options: {
-      rounds: text('5'),
+      ...RUN_OPTIONS,
       scale: text('130'),
       data: text('pgbench,random'),
       majors: text('15,17'),
       schemas: text('200'),
       tables: text('500'),
       'sparse-gb': text('30'),
-      only: text(''),
       keep: { type: 'string' },
       prepare: { type: 'boolean', default: false },
-      output: text(fileURLToPath(new URL('../RESULTS.md', import.meta.url))),
-      json: text(fileURLToPath(new URL('../results', import.meta.url))),
-      note: text(''),
     },
   });
   if (values.prepare && values.keep === undefined) throw new Error('--prepare is of use with --keep only');
   return {
     sections: sectionsNamed(positionals, SECTION_NAMES),
-    rounds: wholeNumber('rounds', values.rounds),
+    ...runOptions(values),
     scale: wholeNumber('scale', values.scale),
     data: commaList(values.data).map(kindOfData),
     majors: commaList(values.majors).map((major) => wholeNumber('majors', major)),
     schemas: wholeNumber('schemas', values.schemas),
     tables: wholeNumber('tables', values.tables),
     sparseGb: wholeNumber('sparse-gb', values['sparse-gb']),
-    only: commaList(values.only),
     keep: values.keep,
     prepare: values.prepare,
-    output: values.output,
-    json: values.json,
-    note: values.note,
   };
 }
 
