@@ -22,7 +22,7 @@ import { seededNumbers } from '../support/killer.ts';
 
 const SEED = Number(process.env['WALHOLD_TEST_SEED'] ?? 20261122);
 /** Repositories, and how often each is killed in before a run may end. */
-const WORLDS = LONG ? 40 : 6;
+const WORLDS = LONG ? 40 : 4;
 const KILLS = 4;
 
 /** Where an expire runs, and what is there. */

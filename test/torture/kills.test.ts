@@ -31,7 +31,7 @@ describe(`with seed ${SEED}`, () => {
     await cluster.query('create table t as select 1 as i');
     const random = seededNumbers(SEED);
     let kills = 0;
-    for (let segment = 0; segment < (LONG ? 100 : 8); segment += 1) {
+    for (let segment = 0; segment < (LONG ? 100 : 3); segment += 1) {
       await cluster.query('insert into t select generate_series(1, 5000)');
       const path = `pg_wal/${await switchWal(cluster)}`;
       kills += await pushDespiteKills(original, path, random);

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../../scripts/build.ts';
 import { LONG } from '../support/effort.ts';
@@ -47,8 +47,8 @@ done
 /** So many bytes apart where one cut is like the next: within comments, and within the long list of variables. */
 const SAMPLE = LONG ? 1 : 60;
 
-/** Where a launcher is cut: behind every byte of its code, from `from` on. */
-function cutsOf(whole: string, from = 0): number[] {
+/** Where a launcher is cut: behind every byte of its code from `from` on, or behind one of so many. */
+function cutsOf(whole: string, { from = 0, step = 1 } = {}): number[] {
   const cuts: number[] = [];
   let at = 0;
   for (const line of whole.split(/(?<=\n)/)) {
@@ -57,7 +57,7 @@ function cutsOf(whole: string, from = 0): number[] {
     for (let place = 0; place < line.length; place += 1) if (at + place >= from && isCut(place)) cuts.push(at + place);
     at += line.length;
   }
-  return [...cuts, whole.length];
+  return [...cuts.filter((_, index) => index % step === 0), whole.length];
 }
 
 /** What came of each cut of the launcher, which is whole again at the end. */
@@ -129,7 +129,11 @@ describe.each(CALLS)('a launcher cut off at any byte, run with %s', (call) => {
   const claims =
     call === 'sh -c' ? CLAIMS : CLAIMS.filter(({ script }) => script === 'exit 64' || script === 'exit 66');
 
-  it.skipIf(!isHere(call)).each(claims)(
+  /** In CI the one that is this machine's `/bin/sh` anyhow is left out, and the others are cut less often. */
+  const isTwin = !LONG && basename(realpathSync('/bin/sh')) === call;
+  const step = LONG || call === 'sh -c' ? 1 : 3;
+
+  it.skipIf(!isHere(call) || isTwin).each(claims)(
     '$name over a program that says "$script" fails but for the beginnings listed',
     async (claim) => {
       const { name, script, status } = claim;
@@ -137,7 +141,7 @@ describe.each(CALLS)('a launcher cut off at any byte, run with %s', (call) => {
       const whole = readFileSync(join(ROOT, 'bin', name), 'utf8');
       const decided = whole.indexOf('esac', whole.indexOf('case $status')) + 'esac'.length;
       const argv = ['sh', '-c', LOOP, 'sh', bin, call, name];
-      const statuses = await statusesOf(argv, join(bin, name), cutsOf(whole));
+      const statuses = await statusesOf(argv, join(bin, name), cutsOf(whole, { step }));
 
       const wrong = [...statuses.keys()].filter((length) => {
         const found = statuses.get(length) ?? 0;
@@ -171,7 +175,7 @@ describe.each(SHELLS.map((shell) => shell.join(' ')))('a launcher with its answe
       const whole = readFileSync(join(ROOT, 'bin/walhold-push'), 'utf8');
       const answer = join(served.answers.path, nameOf(5));
       const argv = ['sh', '-c', ANSWERED_LOOP, 'sh', served.cluster.path, call, bin, walPath, answer];
-      const cuts = cutsOf(whole, whole.indexOf('service='));
+      const cuts = cutsOf(whole, { from: whole.indexOf('service=') });
       const statuses = await statusesOf(argv, join(bin, 'walhold-push'), cuts);
       const said = [...statuses].filter(([, status]) => status === 0).map(([length]) => length);
       // busybox cannot tell: it never says so.

@@ -14,7 +14,7 @@ import { SlowBackup } from '../support/slow-backup.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const SEED = Number(process.env['WALHOLD_TEST_SEED'] ?? 20261128);
-const ROUNDS = LONG ? 25 : 2;
+const ROUNDS = LONG ? 25 : 1;
 const RESUME = ['--resume', '--max-rate', '6M'];
 /** Twelve megabytes that do not get smaller: more parts than any backup is killed behind. */
 const BALLAST = `create table ballast as select i, bytes from generate_series(1, 16000) i,

@@ -15,9 +15,10 @@ import { expectTruth } from '../support/stored-truth.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { workersOf } from '../support/workers.ts';
 
-const SEED = Number(process.env['WALHOLD_TEST_SEED'] ?? 20261122);
+/** One with which each kind of blow is among the first nine. */
+const SEED = Number(process.env['WALHOLD_TEST_SEED'] ?? 20261128);
 const LOAD = { clients: 2, payloadBytes: 2000, pauseMs: 2, limitMs: LONG ? 1_500_000 : 120_000 };
-const ROUNDS = LONG ? 400 : 16;
+const ROUNDS = LONG ? 400 : 9;
 /** No checkpoint takes WAL away, so that what is stored can be compared with it. */
 const KEPT = { max_wal_size: '8GB', min_wal_size: '4GB', checkpoint_timeout: '1h' };
 const WORKER = { worker_idle: '5min', push_timeout: '5s' };
@@ -65,7 +66,7 @@ describe(`with seed ${SEED}`, () => {
       await cluster.query('create table t (v text)');
       await archiveEverything(cluster);
       await using copy = await copyOf(cluster, { name: 'copy' });
-      for (let segment = 0; segment < (LONG ? 400 : 40); segment += 1) {
+      for (let segment = 0; segment < (LONG ? 400 : 30); segment += 1) {
         await cluster.query('insert into t select md5(random()::text) from generate_series(1, 200)');
         await switchWal(cluster);
       }
