@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm, symlink, truncate, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LONG } from '../support/effort.ts';
 import { FileRepository } from '../support/file-repository.ts';
 import { callHook } from '../support/hook-call.ts';
 import { nameOf, putSegments, segmentBytes } from '../support/made-segments.ts';
@@ -124,11 +125,11 @@ describe('a damaged object', () => {
     const key = await stored.putWal(nameOf(5), segmentBytes(5));
     const path = join(stored.root, key);
     const good = await readFile(path);
-    // Every bit of the description and of the frame's start, then every 97th byte, one bit each.
+    // Every byte of the description and of the frame's start, then every 97th byte, one bit each; in CI one of three.
     const places = [
       ...Array.from({ length: 40 }, (_, at) => at),
       ...Array.from({ length: 30 }, (_, at) => 40 + at * 97),
-    ];
+    ].filter((_, index) => LONG || index % 3 === 0);
     for (const at of places.filter((place) => place < good.length)) {
       const bad = Buffer.from(good);
       bad[at] = (bad[at] ?? 0) ^ (1 << (at % 8));

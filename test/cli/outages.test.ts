@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LONG } from '../support/effort.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
 import { answers, cutsBody, drops, hangs, losesAnswer, type Fault } from '../support/fake-s3-faults.ts';
 import { built } from '../support/hook.ts';
@@ -204,25 +205,28 @@ describe('in a standby a fetch', () => {
     await cluster.pretendToRun();
   });
 
-  it.each<[string, Fault]>([
-    ['hangs', hangs],
-    ['is busy', BUSY],
-    ['drops connections', drops],
-  ])('waits once for a store that %s, then answers 1 within 2 s until it is back', async (_, fault) => {
-    fail(fault);
-    const first = await fetchFile(nameOf(5), ...budget);
-    expect(first).toMatchObject({ status: 1 });
-    expect(first.elapsedMs).toBeGreaterThan(1000);
-    expect(first.stderr).toContain(`error: going on without ${nameOf(5)}`);
-    for (const name of [nameOf(5), '00000002.history']) {
-      const next = await fetchFile(name, ...budget);
-      expect(next).toMatchObject({ status: 1 });
-      expect(next.elapsedMs).toBeLessThan(2000);
-    }
-    fake.forget();
-    expect(await fetchFile(nameOf(5), ...budget)).toMatchObject({ status: 0, stderr: '' });
-    fail(fault);
-    expect((await fetchFile(nameOf(5), ...budget)).elapsedMs).toBeGreaterThan(1000);
+  // A recovery's fetches meet one that drops connections in CI, too.
+  describe.each<[string, Fault, boolean]>([
+    ['hangs', hangs, true],
+    ['is busy', BUSY, true],
+    ['drops connections', drops, LONG],
+  ])('from a store that %s', (_, fault, inCi) => {
+    it.runIf(inCi)('waits once, then answers 1 within 2 s until it is back', async () => {
+      fail(fault);
+      const first = await fetchFile(nameOf(5), ...budget);
+      expect(first).toMatchObject({ status: 1 });
+      expect(first.elapsedMs).toBeGreaterThan(1000);
+      expect(first.stderr).toContain(`error: going on without ${nameOf(5)}`);
+      for (const name of [nameOf(5), '00000002.history']) {
+        const next = await fetchFile(name, ...budget);
+        expect(next).toMatchObject({ status: 1 });
+        expect(next.elapsedMs).toBeLessThan(2000);
+      }
+      fake.forget();
+      expect(await fetchFile(nameOf(5), ...budget)).toMatchObject({ status: 0, stderr: '' });
+      fail(fault);
+      expect((await fetchFile(nameOf(5), ...budget)).elapsedMs).toBeGreaterThan(1000);
+    });
   });
 
   it('is still answered so when the promotion has removed standby.signal, but not after a restart', async () => {
