@@ -13,6 +13,7 @@ import {
 import { archiveEverything } from '../support/archiving.ts';
 import { begunBackups, extracted, recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
+import { LONG } from '../support/effort.ts';
 import { fingerprint } from '../support/fingerprint.ts';
 import { restoreCommand } from '../support/hook.ts';
 import { joinedChain } from '../support/joined-chain.ts';
@@ -44,18 +45,22 @@ const PAGES_OR_SUMMARIES: [string, Way][] = [
   ['18 by summaries', BY_SUMMARIES(18)],
 ];
 
-const WAYS: [string, Way][] = [
+/**
+ * CI does the one that nothing else compares block for block. 15 by pages and 18 by summaries are torture/histories', PostgreSQL's own tool
+ * joins chains of 17 below, and restore-chain brings those of 13 back.
+ */
+const WAYS: [string, Way & { inCi?: boolean }][] = [
   ['13 by pages', BY_PAGES(13)],
   [
     '15 by pages, with hints in the WAL in place of checksums',
-    { ...BY_PAGES(15), checksums: false, settings: { ...QUIET, wal_log_hints: true } },
+    { ...BY_PAGES(15), checksums: false, settings: { ...QUIET, wal_log_hints: true }, inCi: true },
   ],
   ['17 by pages', BY_PAGES(17)],
   ['18 by summaries', BY_SUMMARIES(18)],
 ];
 
-describe.each(WAYS)('an incremental backup of PostgreSQL %s', (_, { changes, ...options }) => {
-  test('holds what has changed, and joined with its chain is the server block for block', async () => {
+describe.each(WAYS)('an incremental backup of PostgreSQL %s', (_, { changes, inCi = LONG, ...options }) => {
+  test.runIf(inCi)('holds what has changed, and joined with its chain is the server block for block', async () => {
     await using archived = await archivedCluster(options);
     const { cluster } = archived;
     await cluster.start();

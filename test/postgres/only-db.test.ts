@@ -6,57 +6,71 @@ import { archiveEverything } from '../support/archiving.ts';
 import { recordOf } from '../support/backup-folder.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { blocksFor } from '../support/document-blocks.ts';
+import { LONG } from '../support/effort.ts';
 import { Guide } from '../support/guide.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const { hasClients } = await findPostgres();
 
-/** Without checksums a log brings some pages of a table not whole. */
+/** Without checksums a log brings some pages of a table not whole; with them the guide below goes the same way in CI. */
 describe.runIf(hasClients).each([{ checksums: true }, { checksums: false }])(
   'of a cluster, $checksums checksums',
   ({ checksums }) => {
-    test('one database comes back whole, and the others, whatever the log does to them, can be dropped', async () => {
-      await using archived = await archivedCluster({ checksums, settings: { autovacuum: 'off' } });
-      const { cluster, config } = archived;
-      await cluster.start();
-      for (const name of ['wanted', 'other', '"an other"']) await cluster.query(`create database ${name}`);
-      for (const name of ['wanted', 'other']) await psql(cluster, name, FIRST);
-      const id = await backUp(cluster, config);
-      const { databases } = (await recordOf(archived, id)) as unknown as { databases: { name: string }[] };
-      expect(databases.map(({ name }) => name)).toEqual(
-        expect.arrayContaining(['wanted', 'other', 'an other', 'template1']),
-      );
-      for (const name of ['wanted', 'other']) await psql(cluster, name, LATER);
-      await psql(cluster, 'wanted', 'create database "from wanted" template "an other"');
-      await archiveEverything(cluster);
-      const content = await psql(cluster, 'wanted', CONTENT);
+    test.runIf(LONG || !checksums)(
+      'one database comes back whole, and the others, whatever the log does to them, can be dropped',
+      async () => {
+        await using archived = await archivedCluster({ checksums, settings: { autovacuum: 'off' } });
+        const { cluster, config } = archived;
+        await cluster.start();
+        for (const name of ['wanted', 'other', '"an other"']) await cluster.query(`create database ${name}`);
+        for (const name of ['wanted', 'other']) await psql(cluster, name, FIRST);
+        const id = await backUp(cluster, config);
+        const { databases } = (await recordOf(archived, id)) as unknown as { databases: { name: string }[] };
+        expect(databases.map(({ name }) => name)).toEqual(
+          expect.arrayContaining(['wanted', 'other', 'an other', 'template1']),
+        );
+        for (const name of ['wanted', 'other']) await psql(cluster, name, LATER);
+        await psql(cluster, 'wanted', 'create database "from wanted" template "an other"');
+        await archiveEverything(cluster);
+        const content = await psql(cluster, 'wanted', CONTENT);
 
-      await using copy = await restored(cluster, config, ['--only-db', 'wanted']);
-      await copy.start();
-      await copy.waitUntilPromoted();
-      expect(await psql(copy, 'wanted', CONTENT)).toBe(content);
-      const amcheck = [
-        '--heapallindexed',
-        '--install-missing',
-        '-h',
-        copy.socketDir,
-        '-U',
-        'postgres',
-        ...['wanted', 'postgres', 'template1'].flatMap((name) => ['-d', name]),
-      ];
-      const { status, stdout, stderr } = await copy.run([join(copy.postgres.bin, 'pg_amcheck'), ...amcheck]);
-      expect([status, stdout, stderr]).toEqual([0, '', '']);
+        await using copy = await restored(cluster, config, ['--only-db', 'wanted']);
+        await copy.start();
+        await copy.waitUntilPromoted();
+        expect(await psql(copy, 'wanted', CONTENT)).toBe(content);
+        const amcheck = [
+          '--heapallindexed',
+          '--install-missing',
+          '-h',
+          copy.socketDir,
+          '-U',
+          'postgres',
+          ...['wanted', 'postgres', 'template1'].flatMap((name) => ['-d', name]),
+        ];
+        const { status, stdout, stderr } = await copy.run([join(copy.postgres.bin, 'pg_amcheck'), ...amcheck]);
+        expect([status, stdout, stderr]).toEqual([0, '', '']);
 
-      const refused = await copy.run(['psql', '-h', copy.socketDir, '-U', 'postgres', '-d', 'other', '-c', 'select 1']);
-      expect(refused.status).not.toBe(0);
-      expect(refused.stderr).toMatch(/FATAL: {2}".*" is not a valid data directory/);
-      await copy.query('drop database other');
-      await copy.query('drop database "an other"');
-      await copy.query('create table after as select 1 as i');
-      await copy.stop();
-      await copy.start();
-      expect(await psql(copy, 'wanted', CONTENT)).toBe(content);
-    });
+        const refused = await copy.run([
+          'psql',
+          '-h',
+          copy.socketDir,
+          '-U',
+          'postgres',
+          '-d',
+          'other',
+          '-c',
+          'select 1',
+        ]);
+        expect(refused.status).not.toBe(0);
+        expect(refused.stderr).toMatch(/FATAL: {2}".*" is not a valid data directory/);
+        await copy.query('drop database other');
+        await copy.query('drop database "an other"');
+        await copy.query('create table after as select 1 as i');
+        await copy.stop();
+        await copy.start();
+        expect(await psql(copy, 'wanted', CONTENT)).toBe(content);
+      },
+    );
   },
 );
 

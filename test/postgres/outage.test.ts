@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { archivedCluster, type Archived, type ArchivedOptions } from '../support/archived-cluster.ts';
 import { archiveEverything, failedPushes, readyFiles, switchWal, waitUntilArchived } from '../support/archiving.ts';
 import type { Cluster } from '../support/cluster.ts';
-import { CHOSEN_MAJORS } from '../support/effort.ts';
+import { CHOSEN_MAJORS, LONG, NEWEST } from '../support/effort.ts';
 import { answers, asUsual, hangs, type Fault } from '../support/fake-s3-faults.ts';
 import { FakeS3 } from '../support/fake-s3.ts';
 import { fingerprint } from '../support/fingerprint.ts';
@@ -29,7 +29,8 @@ const DENIED = answers(403, 'AccessDenied');
 const REQUESTS_BEFORE_OUTAGE = 8;
 
 describe.each(CHOSEN_MAJORS)('while no store answers, a standby of PostgreSQL %i', (major) => {
-  test('is promoted within seconds when the store hangs', async () => {
+  // Each in CI on one of them: what the server does is the same.
+  test.runIf(LONG || major === NEWEST)('is promoted within seconds when the store hangs', async () => {
     await using fake = await FakeS3.start();
     await using original = await archivedToFake(fake, { major, walhold: OUTAGE_BUDGET });
     await using standby = await streamingStandby(original);
@@ -41,7 +42,7 @@ describe.each(CHOSEN_MAJORS)('while no store answers, a standby of PostgreSQL %i
     expect(await standby.logText()).toMatch(/walhold-fetch: error: going on without/);
   });
 
-  test('is promoted within seconds when the share is not mounted', async () => {
+  test.runIf(LONG || major !== NEWEST)('is promoted within seconds when the share is not mounted', async () => {
     await using original = await archivedCluster({ major, walhold: OUTAGE_BUDGET });
     await using standby = await streamingStandby(original);
     await rename(original.repository, `${original.repository}.away`);
@@ -84,7 +85,7 @@ describe('while the store does not work', () => {
     const settings = { restore_command: await restoreCommand({ config }) };
     await using standby = await makeStandby(primary, { streaming: false, settings, env: primary.env });
     await standby.start();
-    for (const [what, fault] of Object.entries({ hanging: hangs, busy: BUSY, denied: DENIED })) {
+    for (const [what, fault] of Object.entries({ hanging: hangs, denied: DENIED, ...(LONG ? { busy: BUSY } : {}) })) {
       await standby.markLog(what);
       beginOutage(fake, fault);
       await primary.query('insert into t select generate_series(1, 100)');
@@ -100,19 +101,22 @@ describe('while the store does not work', () => {
     expect(hasPromoted(await standby.logText())).toBe(false);
   });
 
-  test.each([
-    { what: 'hangs', fault: hangs },
-    { what: 'is too busy', fault: BUSY },
-  ])('recovery waits while the store $what, and then comes to the end of the WAL', async ({ fault }) => {
-    await using fake = await FakeS3.start();
-    await using recovery = await interruptedRecovery(fake, fault);
-    const { original, copy } = recovery;
-    await copy.start({ until: 'nothing' });
-    await copy.waitForLog(/walhold-fetch: warning: waiting for/);
-    expect(hasPromoted(await copy.logText())).toBe(false);
-    fake.forget();
-    await copy.waitUntilPromoted();
-    expect(await fingerprint(copy)).toEqual(await fingerprint(original.cluster));
+  // That one that is too busy is waited for, too, is what cli/outages tells in CI.
+  describe.each([
+    { what: 'hangs', fault: hangs, inCi: true },
+    { what: 'is too busy', fault: BUSY, inCi: LONG },
+  ])('recovery waits while the store $what', ({ fault, inCi }) => {
+    test.runIf(inCi)('and then comes to the end of the WAL', async () => {
+      await using fake = await FakeS3.start();
+      await using recovery = await interruptedRecovery(fake, fault);
+      const { original, copy } = recovery;
+      await copy.start({ until: 'nothing' });
+      await copy.waitForLog(/walhold-fetch: warning: waiting for/);
+      expect(hasPromoted(await copy.logText())).toBe(false);
+      fake.forget();
+      await copy.waitUntilPromoted();
+      expect(await fingerprint(copy)).toEqual(await fingerprint(original.cluster));
+    });
   });
 
   test('recovery that is refused its credentials stops, and goes on when it has them', async () => {

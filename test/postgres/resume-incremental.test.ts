@@ -87,10 +87,12 @@ describe.each(WAYS)('an incremental backup of PostgreSQL %s that was killed', (_
       settings: { attempts: '2', resumed_parts: String(parts.length), changes },
     });
     await expectFewCopied(archived, id, { parts, stderr });
-    await recovers(archived, [full, id]);
+    const isLast = crash && changes === 'page-lsn';
+    // Of one that others build on, those bring every byte back too.
+    if (isLast || LONG) await recovers(archived, [full, id]);
     if (options.major === 17 && combine !== undefined) await combines(archived, [full, id]);
 
-    if (crash && changes === 'page-lsn') return;
+    if (isLast) return;
     await cluster.query(`update large_still set v = 'newest' where i % 700 = 0; insert into added values (1)`);
     const next = await backUp(cluster, config, INCREMENTAL);
     expect(await recordOf(archived, next)).toMatchObject({ parent: id });
@@ -235,6 +237,7 @@ async function recovers(archived: Archived, chain: readonly string[]): Promise<v
 /** With `tar`, `zstd` and PostgreSQL's own tools. */
 async function combines(archived: Archived, chain: readonly string[]): Promise<void> {
   const { cluster } = archived;
+  await archiveEverything(cluster);
   const expected = await contents(cluster);
   const folders: string[] = [];
   for (const id of chain) {

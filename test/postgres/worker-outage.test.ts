@@ -15,7 +15,7 @@ import { archivingToS3 } from '../support/s3-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { workersOf } from '../support/workers.ts';
 
-const OUTAGE_MS = LONG ? 600_000 : 20_000;
+const OUTAGE_MS = LONG ? 600_000 : 12_000;
 const LOAD = { clients: 2, payloadBytes: 8000, pauseMs: LONG ? 10 : 2, limitMs: OUTAGE_MS + 300_000 };
 /** No checkpoint takes WAL away, so that what is stored can be compared with it. */
 const KEPT = { max_wal_size: '16GB', min_wal_size: '8GB', checkpoint_timeout: '1h' };

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, describe, test } from 'vitest';
 import { archivedCluster, walhold, type Archived } from '../support/archived-cluster.ts';
 import { archiveEverything, failedPushes, readyFiles, switchWal } from '../support/archiving.ts';
-import { LONG } from '../support/effort.ts';
+import { CHOSEN_MAJORS } from '../support/effort.ts';
 import type { Cluster, StartOptions } from '../support/cluster.ts';
 import { archiveCommand } from '../support/hook.ts';
 import { startLoad } from '../support/load.ts';
@@ -157,36 +157,33 @@ describe('with a worker', () => {
 const UNDER_PID_1 = ['unshare', '--user', '--map-current-user', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const canUnshare = spawnSync(UNDER_PID_1[0] ?? '', [...UNDER_PID_1.slice(1), 'true']).status === 0;
 
-describe.skipIf(!canUnshare).each(LONG ? [13, 14, 15, 16, 17, 18] : [13, 15, 18])(
-  'where PostgreSQL %i is process 1',
-  (major) => {
-    test('a worker that is killed, or ends by itself, leaves the sessions of the server alone', async () => {
-      await using original = await archivedCluster({ major, settings: KEPT });
-      const { cluster, repository } = original;
-      await cluster.start({ under: UNDER_PID_1 });
-      await cluster.query('create table t (v text)');
-      const client = await cluster.connect();
-      await using load = await startLoad(cluster, { clients: 2, payloadBytes: 2000, pauseMs: 2 });
-      const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-      for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL', 'SIGABRT'] as const) {
-        await switchWal(cluster);
-        const pid = await workerOf(original);
-        await switchWal(cluster);
-        // What the server has open: tables, its log, WAL.
-        await expectNothingOpen(pid, cluster);
-        await expectNothingOpen(parentOf(pid), cluster);
-        signalAll([pid], signal);
-        await waitFor(() => !isAlive(pid), { what: 'the worker to end' });
-      }
-      // Whoever lost a connection does not know of its last row.
-      expect((await load.stop()).uncertain).toEqual([]);
-      await archiveEverything(cluster);
-      expect((await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows).toEqual(rows);
-      expect(await cluster.logText()).not.toMatch(/terminat(ed|ing) (by|any other)|reinitializing/);
-      expect(await expectTruth(cluster, repository, 1)).toBeGreaterThan(8);
-    });
-  },
-);
+describe.skipIf(!canUnshare).each(CHOSEN_MAJORS)('where PostgreSQL %i is process 1', (major) => {
+  test('a worker that is killed, or ends by itself, leaves the sessions of the server alone', async () => {
+    await using original = await archivedCluster({ major, settings: KEPT });
+    const { cluster, repository } = original;
+    await cluster.start({ under: UNDER_PID_1 });
+    await cluster.query('create table t (v text)');
+    const client = await cluster.connect();
+    await using load = await startLoad(cluster, { clients: 2, payloadBytes: 2000, pauseMs: 2 });
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+    for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL', 'SIGABRT'] as const) {
+      await switchWal(cluster);
+      const pid = await workerOf(original);
+      await switchWal(cluster);
+      // What the server has open: tables, its log, WAL.
+      await expectNothingOpen(pid, cluster);
+      await expectNothingOpen(parentOf(pid), cluster);
+      signalAll([pid], signal);
+      await waitFor(() => !isAlive(pid), { what: 'the worker to end' });
+    }
+    // Whoever lost a connection does not know of its last row.
+    expect((await load.stop()).uncertain).toEqual([]);
+    await archiveEverything(cluster);
+    expect((await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows).toEqual(rows);
+    expect(await cluster.logText()).not.toMatch(/terminat(ed|ing) (by|any other)|reinitializing/);
+    expect(await expectTruth(cluster, repository, 1)).toBeGreaterThan(8);
+  });
+});
 
 test('a server that was promoted stores by itself what it had streamed and its primary never archived', async () => {
   // As the sample advises: else the checkpoint after the promotion may be quicker than the worker.
