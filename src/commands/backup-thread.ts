@@ -3,7 +3,7 @@
  * pipeline itself, into parts of its own and every repository.
  */
 import { getPriority, setPriority } from 'node:os';
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { parentPort, type MessagePort } from 'node:worker_threads';
 import { accountNames } from '../base/account-names.ts';
 import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
@@ -184,29 +184,26 @@ function beNice(): void {
 }
 
 /** Answers the messages in their order, one at a time. Ends with `finish` or the first failure. */
-async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
+async function serve(port: MessagePort): Promise<void> {
   beNice();
-  const { requestTimeoutMs, tries } = input;
-  // oxlint-disable-next-line no-restricted-properties -- this is an entry, as those of src/cli are: it hands randomness in
-  const { random } = Math;
-  const policy = retryPolicy({ clock: systemClock, random, requestTimeoutMs, tries });
-  const stores = await Promise.all(
-    input.repositories.map(({ settings, lock }) => openStore(settings, policy, { lock })),
-  );
-  const thread = new CopyThread(input, stores, (message) => port.postMessage(message));
   const { promise: over, resolve: end } = Promise.withResolvers<FromThread>();
+  let begun: Promise<CopyThread> | undefined;
   let work: Promise<unknown> = Promise.resolve();
   const fail = (error: unknown): void => {
-    thread.abort(error);
+    void begun?.then((thread) => thread.abort(error)).catch(() => undefined);
     end({ kind: 'failed', error: plainError(error) });
   };
   port.on('message', (message: ToThread) => {
     switch (message.kind) {
+      case 'begin':
+        begun = beginThread(message.input, (answer) => port.postMessage(answer));
+        work = begun;
+        break;
       case 'copy':
-        work = work.then(() => thread.copy(message.unit));
+        work = work.then(async () => await (await begun)?.copy(message.unit));
         break;
       case 'finish':
-        work = work.then(async () => end(await thread.finish()));
+        work = work.then(async () => end((await (await begun)?.finish()) ?? { kind: 'finished' }));
         break;
       case 'abort':
         fail(new WalholdError('interrupted', 'told to stop'));
@@ -214,9 +211,21 @@ async function serve(port: MessagePort, input: ThreadInput): Promise<void> {
     work.catch(fail);
   });
   const last = await over;
-  await thread.close();
+  const thread = await begun?.catch(() => undefined);
+  await thread?.close();
   port.postMessage(last);
   port.close();
 }
 
-if (parentPort !== null) await serve(parentPort, workerData as ThreadInput);
+async function beginThread(input: ThreadInput, say: (message: FromThread) => void): Promise<CopyThread> {
+  const { requestTimeoutMs, tries } = input;
+  // oxlint-disable-next-line no-restricted-properties -- this is an entry, as those of src/cli are: it hands randomness in
+  const { random } = Math;
+  const policy = retryPolicy({ clock: systemClock, random, requestTimeoutMs, tries });
+  const stores = await Promise.all(
+    input.repositories.map(({ settings, lock }) => openStore(settings, policy, { lock })),
+  );
+  return new CopyThread(input, stores, say);
+}
+
+if (parentPort !== null) await serve(parentPort);

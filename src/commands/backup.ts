@@ -10,6 +10,7 @@ import { awaitWal, type WalOptions } from './backup/await-wal.ts';
 import { hostOf, type BackupRun } from './backup/backup-run.ts';
 import { orFull, type BackupType } from './backup/backup-type.ts';
 import { openBackupSource, type SourceOptions } from './backup/backup-source.ts';
+import { CopyThreads } from './backup/copy-pool.ts';
 import { copyLive, startLive, type LiveCopy, type LiveOptions } from './backup/copy-live.ts';
 import { createInAll } from './backup/create-in-all.ts';
 import { findChanges } from './backup/find-changes.ts';
@@ -30,7 +31,7 @@ import { ProgressNotes } from './progress/note-progress.ts';
 import { Progress } from './progress/progress.ts';
 import { viewsOf, type ProgressOutput } from './progress/views.ts';
 
-export interface BackupOptions extends SourceOptions, WalOptions, Omit<LiveOptions, 'tries'> {
+export interface BackupOptions extends SourceOptions, WalOptions, Omit<LiveOptions, 'tries' | 'threads'> {
   type: BackupType;
   /** `--resume`: goes on with an interrupted backup, where there is one that can be. */
   resume: boolean;
@@ -53,6 +54,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
       hint: 'Turn checksums on with pg_checksums while the server is stopped.',
     });
   }
+  await using threads = new CopyThreads(config.jobs);
   const repositories = await openRepositories(withLongerLocks(config, options.keep), {
     clock,
     random,
@@ -67,7 +69,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
     await prepareRepositories(parts, spool);
     await using notes = new ProgressNotes(spool, options.pid, clock);
     await using progress = new Progress([...viewsOf(options.progress), notes.view], clock);
-    const id = await takeBackup({ ...parts, progress }, options, notes);
+    const id = await takeBackup({ ...parts, progress }, { ...options, threads }, notes);
     context.print(`${id}\n`);
     const { systemId, segmentBytes } = source.control;
     await sealStoredWal(context, repositories, { systemId, segmentBytes });
@@ -77,7 +79,11 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   }
 }
 
-async function takeBackup(run: BackupRun, options: BackupOptions, notes: ProgressNotes): Promise<BackupId> {
+async function takeBackup(
+  run: BackupRun,
+  options: BackupOptions & { threads: CopyThreads },
+  notes: ProgressNotes,
+): Promise<BackupId> {
   const { context, source } = run;
   const resumable = options.resume ? await findResumable(run, options.type) : undefined;
   const basis = resumable === undefined ? await basisFor(run, options) : undefined;

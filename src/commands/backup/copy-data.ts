@@ -4,7 +4,7 @@ import { pathKey } from '../../postgres/path-key.ts';
 import { walkData, type DataDirectory } from '../../server/walk-data.ts';
 import { BadPages } from './bad-pages.ts';
 import type { BackupRun } from './backup-run.ts';
-import { copyAll } from './copy-pool.ts';
+import { copyAll, type CopyThreads } from './copy-pool.ts';
 import type { Increment } from './find-changes.ts';
 import { incrementInput, planFiles } from './plan-files.ts';
 import { planUnits } from './plan-units.ts';
@@ -23,6 +23,8 @@ export interface CopyOptions {
   maxRate: number | undefined;
   /** Most tries of one request. */
   tries: number;
+  /** Started already; `undefined`: they are not. */
+  threads?: CopyThreads;
 }
 
 /** Copies everything but `pg_control` into `copied`, with `jobs` threads. What is in it already is passed over. */
@@ -50,6 +52,7 @@ export async function copyData(
   const parts = await copyAll({
     input: threadInput(run, id, { ...options, increment }),
     jobs: config.jobs,
+    threads: options.threads,
     units: planUnits({ ...plan, directories }),
     signal,
     copied(unit) {

@@ -13,6 +13,8 @@ const UNITS_AHEAD = 2;
 export interface CopyRun {
   input: ThreadInput;
   jobs: number;
+  /** `undefined`: they are started now. */
+  threads?: CopyThreads | undefined;
   /** Handed out in this order. */
   units: readonly SizedUnit[];
   signal: AbortSignal;
@@ -24,10 +26,18 @@ export interface CopyRun {
  * Copies all units with `jobs` threads, each into parts of its own; returns those parts once every repository holds them. The first
  * failure, or the signal, stops all threads, which have ended when this throws.
  */
-export async function copyAll({ input, jobs, units, signal, copied }: CopyRun): Promise<FinishedPart[]> {
+export async function copyAll({
+  input,
+  jobs,
+  threads: started,
+  units,
+  signal,
+  copied,
+}: CopyRun): Promise<FinishedPart[]> {
   signal.throwIfAborted();
   const dealer = new Dealer(units, { most: UNITS_AHEAD, bytesOf: ({ bytes }) => bytes });
-  const threads = Array.from({ length: Math.max(1, Math.min(jobs, units.length)) }, () => new CopyWorker(input));
+  const threads = (started ?? new CopyThreads(Math.min(jobs, units.length))).take(Math.min(jobs, units.length));
+  for (const thread of threads) thread.begin(input);
   const stop = (): void => threads.forEach((thread) => thread.fail(signal.reason));
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -49,6 +59,26 @@ export async function copyAll({ input, jobs, units, signal, copied }: CopyRun): 
   }
 }
 
+/** Threads that start while it is still found out what there is to copy. Those that nobody takes end with this. */
+export class CopyThreads implements AsyncDisposable {
+  readonly #idle: CopyWorker[];
+
+  constructor(jobs: number) {
+    this.#idle = Array.from({ length: Math.max(1, jobs) }, () => new CopyWorker());
+  }
+
+  /** At least one, at most so many; whoever takes them ends them. */
+  take(most: number): CopyWorker[] {
+    return this.#idle.splice(0, Math.max(1, most));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const idle = this.#idle.splice(0);
+    for (const thread of idle) thread.fail(new Error('there is nothing to copy'));
+    await Promise.all(idle.map((thread) => thread.ended()));
+  }
+}
+
 class CopyWorker implements Hand<SizedUnit> {
   readonly #worker: Worker;
   /** Resolves when the thread is gone. */
@@ -56,10 +86,14 @@ class CopyWorker implements Hand<SizedUnit> {
   readonly #result: PromiseWithResolvers<FinishedPart[]> = Promise.withResolvers();
   readonly #parts: FinishedPart[] = [];
 
-  constructor(input: ThreadInput) {
-    this.#worker = new Worker(threadFile('backup-thread'), { workerData: input, resourceLimits: THREAD_LIMITS });
+  constructor() {
+    this.#worker = new Worker(threadFile('backup-thread'), { resourceLimits: THREAD_LIMITS });
     this.ended = watchExit(this.#worker, 'copying', (error) => this.#result.reject(error));
     this.#result.promise.catch(() => undefined);
+  }
+
+  begin(input: ThreadInput): void {
+    this.#send({ kind: 'begin', input });
   }
 
   readonly take = ({ unit }: SizedUnit): void => this.#send({ kind: 'copy', unit });

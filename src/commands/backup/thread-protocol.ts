@@ -6,7 +6,7 @@ import type { DataPath } from '../../server/walk-data.ts';
 import type { StoreSettings } from '../../store/open-store.ts';
 import type { LockRequest } from '../../store/store.ts';
 
-/** `workerData`. */
+/** All that a thread must know. */
 export interface ThreadInput {
   dataDirectory: string;
   repositories: readonly ThreadRepository[];
@@ -57,7 +57,9 @@ export interface ChangedFile {
   blocks: Uint32Array | undefined;
 }
 
-export type ToThread = { kind: 'copy'; unit: CopyUnit } | { kind: 'finish' } | { kind: 'abort' };
+/** `begin` comes first, and once. */
+export type ToThread =
+  { kind: 'begin'; input: ThreadInput } | { kind: 'copy'; unit: CopyUnit } | { kind: 'finish' } | { kind: 'abort' };
 
 /** `finished` and `failed` are the last words of a thread. */
 export type FromThread =
