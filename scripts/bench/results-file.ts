@@ -5,6 +5,7 @@ export const SECTIONS = [
   'commands',
   'full',
   'incremental',
+  'large',
   'many',
   'sparse',
   'drain',

@@ -37,8 +37,25 @@ export function incrementalData({ majors, scale }: BackupOptions): DataSet[] {
   });
 }
 
+export const LARGE_METHOD: readonly string[] = [
+  'as before, on a cluster four times as large: what every backup costs, however little there is to copy, is the same there',
+];
+
+export function largeData(options: BackupOptions): DataSet[] {
+  return incrementalData({ ...options, scale: options.scale * 4 });
+}
+
+/** Without restores. */
+export async function incrementalAlone(bench: Bench, data: DataSet): Promise<void> {
+  await measured(bench, data, { restores: false });
+}
+
 /** A full backup, an incremental one, and the restore of both. */
 export async function incremental(bench: Bench, data: DataSet): Promise<void> {
+  await measured(bench, data, { restores: true });
+}
+
+async function measured(bench: Bench, data: DataSet, { restores: withRestores }: { restores: boolean }): Promise<void> {
   const { options, tell } = bench;
   await using subject = await openSubject(data, options.keep, tell);
   const contenders = (await entrants(subject.cluster, bench)).filter(hasIncremental);
@@ -55,7 +72,7 @@ export async function incremental(bench: Bench, data: DataSet): Promise<void> {
     BYTES_SHARE,
   ]);
   const restores = newCase(`A restore of the two: ${on}`, BASE, [SECONDS, PEAK]);
-  bench.cases.push(fulls, links, restores);
+  bench.cases.push(fulls, links, ...(withRestores ? [restores] : []));
   for (let round = 0; round < options.rounds; round += 1) {
     const turn = { round, rounds: options.rounds, tell };
     const full = new Map<string, Values>();
@@ -67,6 +84,7 @@ export async function incremental(bench: Bench, data: DataSet): Promise<void> {
     await change(subject);
     const based = contenders.filter(({ name }) => full.has(name));
     await takeTurn(links, based, turn, async (one) => await link(subject, one, full));
+    if (!withRestores) continue;
     const linked = based.filter(({ name }) => !links.missing.has(name));
     await takeTurn(restores, linked, turn, async (one) => {
       return await restore(subject, one, one.incremental.restore ?? one.restore, round === 0);

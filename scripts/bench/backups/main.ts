@@ -4,7 +4,14 @@ import { machine } from '../machine.ts';
 import { writeResults } from '../write-results.ts';
 import type { Bench } from './bench.ts';
 import type { DataSet } from './data-set.ts';
-import { incremental, INCREMENTAL_METHOD, incrementalData } from './incremental.ts';
+import {
+  incremental,
+  INCREMENTAL_METHOD,
+  incrementalAlone,
+  incrementalData,
+  LARGE_METHOD,
+  largeData,
+} from './incremental.ts';
 import { manyData } from './many-data.ts';
 import { backupOptions, type BackupOptions, type BackupSection } from './options.ts';
 import { pgbenchData } from './pgbench-data.ts';
@@ -41,6 +48,12 @@ const BENCHMARKS: Readonly<Record<BackupSection, Named>> = {
     method: INCREMENTAL_METHOD,
     data: incrementalData,
     run: incremental,
+  },
+  large: {
+    title: 'Incremental backups of a larger cluster',
+    method: LARGE_METHOD,
+    data: largeData,
+    run: incrementalAlone,
   },
   many: {
     title: 'Many small relations',

@@ -9,18 +9,18 @@ import {
   type RunOptions,
 } from '../option-values.ts';
 
-const SECTION_NAMES = ['full', 'incremental', 'many', 'sparse'] as const;
+const SECTION_NAMES = ['full', 'incremental', 'large', 'many', 'sparse'] as const;
 
 export type BackupSection = (typeof SECTION_NAMES)[number];
 
 export interface BackupOptions extends RunOptions {
   /** In the order in which they run. */
   sections: readonly BackupSection[];
-  /** Size of the clusters of `full` and `incremental`, as pgbench's: 130 makes 2 GB. */
+  /** Size of the clusters of `full` and `incremental`, as pgbench's: 130 makes 2 GB. `large` has four times as much. */
   scale: number;
   /** What is in the clusters of `full`. */
   data: readonly ('pgbench' | 'random')[];
-  /** Servers of `incremental`. */
+  /** Servers of `incremental` and `large`. */
   majors: readonly number[];
   /** Schemas of `many`, and tables in each. */
   schemas: number;
