@@ -7,7 +7,7 @@ import type { BackupRun } from './backup-run.ts';
 import { copyAll, type CopyThreads } from './copy-pool.ts';
 import type { Increment } from './find-changes.ts';
 import { incrementInput, planFiles } from './plan-files.ts';
-import { planUnits } from './plan-units.ts';
+import { planUnits, type SizedUnit } from './plan-units.ts';
 import type { CopiedParts } from './record-of.ts';
 import type { ThreadInput } from './thread-protocol.ts';
 
@@ -33,8 +33,29 @@ export async function copyData(
   id: BackupId,
   { copied, increment, ...options }: CopyOptions & CopyTask,
 ): Promise<{ tablespaces: DataDirectory['tablespaces']; badPages: BadPages }> {
-  const { context, source, counters, signal } = run;
-  const { config, log } = context;
+  const { units, tablespaces } = await planCopy(run, { copied, increment });
+  const badPages = new BadPages();
+  const parts = await copyAll({
+    input: threadInput(run, id, { ...options, increment }),
+    jobs: run.context.config.jobs,
+    threads: options.threads,
+    units,
+    signal: run.signal,
+    copied(unit) {
+      copied.addUnit(unit);
+      badPages.add(unit.badPages);
+    },
+  });
+  copied.parts.push(...parts);
+  return { tablespaces, badPages };
+}
+
+/** What there is to copy. Nothing else remembers the files: there may be millions. */
+async function planCopy(
+  { context, source, counters, signal, progress }: BackupRun,
+  { copied, increment }: CopyTask,
+): Promise<Pick<DataDirectory, 'tablespaces'> & { units: SizedUnit[] }> {
+  const { log } = context;
   const versionDirectory = `PG_${source.facts.major}_${source.control.catalogVersion}`;
   const found = await walkData(source.dataDirectory, { versionDirectory, signal });
   for (const path of found.special.slice(0, 20)) {
@@ -46,22 +67,8 @@ export async function copyData(
   const plan = planFiles(files, increment, source.control.blockBytes);
   const totalBytes = [...plan.files, ...plan.changes].reduce((sum, { bytes }) => sum + bytes, 0);
   log.info(`copying ${formatBytes(totalBytes)} in ${files.length} files`);
-
-  const badPages = new BadPages();
-  run.progress.phase('copying', { done: () => counters.bytes, total: totalBytes });
-  const parts = await copyAll({
-    input: threadInput(run, id, { ...options, increment }),
-    jobs: config.jobs,
-    threads: options.threads,
-    units: planUnits({ ...plan, directories }),
-    signal,
-    copied(unit) {
-      copied.addUnit(unit);
-      badPages.add(unit.badPages);
-    },
-  });
-  copied.parts.push(...parts);
-  return { tablespaces: found.tablespaces, badPages };
+  progress.phase('copying', { done: () => counters.bytes, total: totalBytes });
+  return { units: planUnits({ ...plan, directories }), tablespaces: found.tablespaces };
 }
 
 function threadInput(

@@ -15,8 +15,8 @@ export interface CopyRun {
   jobs: number;
   /** `undefined`: they are started now. */
   threads?: CopyThreads | undefined;
-  /** Handed out in this order. */
-  units: readonly SizedUnit[];
+  /** Handed out in this order; emptied on the way, for each may name thousands of files. */
+  units: SizedUnit[];
   signal: AbortSignal;
   /** Called when the part that holds the unit is stored. */
   copied: (unit: CopiedUnit) => void;
@@ -35,8 +35,9 @@ export async function copyAll({
   copied,
 }: CopyRun): Promise<FinishedPart[]> {
   signal.throwIfAborted();
-  const dealer = new Dealer(units, { most: UNITS_AHEAD, bytesOf: ({ bytes }) => bytes });
-  const threads = (started ?? new CopyThreads(Math.min(jobs, units.length))).take(Math.min(jobs, units.length));
+  const most = Math.min(jobs, units.length);
+  const dealer = new Dealer(emptied(units), { most: UNITS_AHEAD, bytesOf: ({ bytes }) => bytes });
+  const threads = (started ?? new CopyThreads(most)).take(most);
   for (const thread of threads) thread.begin(input);
   const stop = (): void => threads.forEach((thread) => thread.fail(signal.reason));
   signal.addEventListener('abort', stop, { once: true });
@@ -57,6 +58,11 @@ export async function copyAll({
   } finally {
     signal.removeEventListener('abort', stop);
   }
+}
+
+function* emptied<T>(list: T[]): Generator<T> {
+  list.reverse();
+  for (let item = list.pop(); item !== undefined; item = list.pop()) yield item;
 }
 
 /** Threads that start while it is still found out what there is to copy. Those that nobody takes end with this. */
