@@ -7,7 +7,7 @@ import { findHistoryHole, findSegmentHole, type Hole } from '../repository/holes
 import { requireIdentity } from '../repository/identity.ts';
 import type { Repository, RepositoryFailure } from '../repository/repository.ts';
 import { findStray, type StrayTimeline } from '../repository/stray-timeline.ts';
-import { fetchFrom } from '../repository/wal-archive.ts';
+import { fetchFrom, type FetchRooms } from '../repository/wal-archive.ts';
 import { deadlineAfter } from './deadline.ts';
 
 export type Wanted = Exclude<WalFile, PartialFile>;
@@ -26,6 +26,8 @@ export interface RoundOptions {
   reachMs: number;
   /** Stores were not answering: first a small question, the file only after its answer. */
   probeFirst: boolean;
+  /** Only where one repository is asked: two would write over each other. */
+  rooms?: FetchRooms | undefined;
 }
 
 export type Round =
@@ -125,7 +127,7 @@ async function lookEverywhere(repositories: readonly Repository[], file: Wanted,
 async function lookIn(
   { store, url, ...rest }: Repository,
   file: Wanted,
-  { signal, clock, systemId, segmentBytes, reachMs, probeFirst }: RoundOptions,
+  { signal, clock, systemId, segmentBytes, reachMs, probeFirst, rooms }: RoundOptions,
 ): Promise<{ plain: Buffer | undefined; systemId: bigint }> {
   using reach = deadlineAfter(reachMs, clock, signal);
   try {
@@ -134,7 +136,7 @@ async function lookIn(
     identity.then(reach.lift, reach.lift);
     const owner = probeFirst || systemId === undefined ? (await identity).systemId : systemId;
     const repository = { store, url, ...rest };
-    const plain = await fetchFrom(repository, file, { signal: reach.signal, systemId: owner, segmentBytes });
+    const plain = await fetchFrom(repository, file, { signal: reach.signal, systemId: owner, segmentBytes, rooms });
     // Read at the same time. Without it nothing counts: neither what is found there nor what is not.
     await identity;
     return { plain, systemId: owner };

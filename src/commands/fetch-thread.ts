@@ -5,28 +5,32 @@ import { WalholdError } from '../base/errors.ts';
 import { SILENT } from '../base/log.ts';
 import { plainError } from '../base/plain-error.ts';
 import { releaseBeyond } from '../base/release-memory.ts';
+import { keptRoom } from '../base/room.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
 import { openRepositories, worstOf, type Repository } from '../repository/repository.ts';
+import type { FetchRooms } from '../repository/wal-archive.ts';
 import type { Answer, END } from '../worker/thread-pool.ts';
 import { installFile } from './fetch-install.ts';
 import type { FetchThreadInput, Fetched, ToFetch } from './fetch-protocol.ts';
 import { askOnce } from './fetch-round.ts';
 import { FETCH_TRIES } from './fetch.ts';
 
-/** What earlier segments have left behind, before the next one is begun: two of the usual size. */
-const MOST_BUFFER_BYTES = 40 * 1024 * 1024;
+/** What is in buffers before a segment is begun: the rooms of the last one, and what stores without use for a room have left behind. */
+const MOST_BUFFER_BYTES = 48 * 1024 * 1024;
 
 /** Throws when nobody can tell. */
 async function fetchOne(
   { name, latest, target }: ToFetch,
   repositories: readonly Repository[],
   input: FetchThreadInput,
+  rooms: FetchRooms | undefined,
 ): Promise<boolean> {
   const file = parseWalName(name);
   if (file?.kind !== 'segment') throw new WalholdError('bad-wal-name', `${name} is not the name of a segment`);
   const { systemId, segmentBytes, reachMs, answers } = input;
   const { signal } = new AbortController();
-  const options = { signal, clock: systemClock, systemId, segmentBytes, latest, target, reachMs, probeFirst: false };
+  const known = { systemId, segmentBytes, latest, target };
+  const options = { ...known, signal, clock: systemClock, reachMs, probeFirst: false, rooms };
   const round = await askOnce(repositories, file, options);
   if (round.kind === 'unknown') throw worstOf(round.failures);
   if (round.kind === 'found') {
@@ -40,9 +44,11 @@ async function serve(port: MessagePort, input: FetchThreadInput): Promise<void> 
   const { random } = Math;
   const deps = { clock: systemClock, random, log: SILENT, tries: FETCH_TRIES, asOf: input.asOf };
   const repositories = await openRepositories(input, deps);
+  // One segment is in its place before the next begins.
+  const rooms = repositories.length === 1 ? { stored: keptRoom(), plain: keptRoom() } : undefined;
   let told = 0;
   const answer = async (question: ToFetch): Promise<Answer<Fetched>> => {
-    const found = await fetchOne(question, repositories, input);
+    const found = await fetchOne(question, repositories, input, rooms);
     const met = repositories.reduce((sum, { strangers }) => sum + strangers.length, 0);
     const all = repositories.map(({ number, url, strangers }) => ({ number, url, strangers: [...strangers] }));
     const traces = met > told ? all : [];

@@ -7,6 +7,7 @@
  * So where nobody has meddled this costs no request.
  */
 import { hasCode } from '../base/errors.ts';
+import type { Room } from '../base/room.ts';
 import { readAll } from '../store/read-all.ts';
 import type { ByteRange, CallOptions, ObjectInfo, Store } from '../store/store.ts';
 
@@ -60,6 +61,8 @@ export interface AuthenticReading<T> extends Omit<AuthenticSearch<T>, 'fits'> {
   /** More than this is never read: it is taken for damaged. */
   maxBytes: number;
   range?: ByteRange;
+  /** For each version that is read, one after the other. */
+  room?: Room | undefined;
 }
 
 /** What `parse` makes of the oldest version that it does not throw `damaged` or `bad-format` at. `undefined`: proven absent. */
@@ -69,8 +72,8 @@ export async function readAuthentic<T extends object>(
   options: AuthenticReading<T>,
   parse: (found: { info: ObjectInfo; bytes: Buffer }) => T,
 ): Promise<T | undefined> {
-  const { signal, maxBytes, range, ...search } = options;
-  const reading = { signal, maxBytes, ...(range === undefined ? {} : { range }) };
+  const { signal, maxBytes, range, room, ...search } = options;
+  const reading = { signal, maxBytes, room, ...(range === undefined ? {} : { range }) };
   const fits = (info: ObjectInfo): boolean => range !== undefined || info.bytes <= maxBytes;
   return await oldestAuthentic(store, key, { ...search, signal, fits }, async (which) => {
     const found = await readAll(store, key, { ...reading, ...which });

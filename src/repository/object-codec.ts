@@ -1,4 +1,5 @@
 /** Objects kept in one buffer: WAL files and manifests. Head, then one zstd frame of the plain content. */
+import { newRoom, type Room } from '../base/room.ts';
 import { crc32c, sha256 } from '../stream/checksum.ts';
 import { compressFrame, decompressFrames } from '../stream/zstd.ts';
 import { damaged, formatHead, parseHead, type ObjectAbout, type ObjectHead } from './object-head.ts';
@@ -12,16 +13,13 @@ export interface EncodedObject {
 /** Gives one complete frame; the bytes are only good until the next one. */
 export type Compress = (plain: Uint8Array) => Uint8Array;
 
-/** Where an object of so many bytes is put together. */
-export type Room = (bytes: number) => Buffer;
-
-/** Describes and compresses `plain`. `digest` is its SHA-256 where the caller has it already. */
+/** Describes and compresses `plain`. `digest` is its SHA-256 where the caller has it already; in `room` the object is put together. */
 export function encodeObject(
   plain: Uint8Array,
   about: ObjectAbout,
   level: number | Compress,
   digest?: string,
-  room: Room = (size) => Buffer.allocUnsafeSlow(size),
+  room: Room = newRoom,
 ): EncodedObject {
   const frame = typeof level === 'number' ? compressFrame(plain, level) : level(plain);
   const head: ObjectHead = {
@@ -41,18 +39,19 @@ export function encodeObject(
 
 /**
  * The plain content of a whole object, proven: the head's checksum, length and CRC-32C of what follows, then size and SHA-256 of
- * what comes out. `maxBytes` bounds the plain size; `object` is for messages. Throws `damaged`.
+ * what comes out. `maxBytes` bounds the plain size, `room` is for it; `object` is for messages. Throws `damaged`.
  */
 export function decodeObject(
   stored: Uint8Array,
   object: string,
   maxBytes: number,
+  room: Room = newRoom,
 ): { head: ObjectHead; plain: Buffer } {
   const { head, frameBytes } = parseHead(stored, object);
   const frame = stored.subarray(frameBytes);
   checkStored(head, frame, object);
   if (head.bytes > maxBytes) throw damaged(object, `it says ${head.bytes} bytes, at most ${maxBytes} can be right`);
-  const plain = decompressFrames(frame, head.bytes);
+  const plain = decompressFrames(frame, head.bytes, room);
   if (plain.length !== head.bytes)
     throw damaged(object, `it holds ${plain.length} bytes of content, not ${head.bytes}`);
   const found = sha256(plain);

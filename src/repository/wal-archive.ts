@@ -7,6 +7,7 @@
  */
 import { reasonOf, WalholdError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { Room } from '../base/room.ts';
 import { lsn } from '../postgres/lsn.ts';
 import { parseHistory } from '../postgres/timeline-history.ts';
 import { sameRecords } from '../postgres/wal-compare.ts';
@@ -197,6 +198,13 @@ export interface FetchOptions extends CallOptions {
   systemId: bigint;
   /** Of the cluster, where it is known. */
   segmentBytes?: number | undefined;
+  /** Where the stored bytes are put, and the content. */
+  rooms?: FetchRooms | undefined;
+}
+
+export interface FetchRooms {
+  stored: Room;
+  plain: Room;
 }
 
 /** The largest of each kind that is believed, plain. */
@@ -214,10 +222,11 @@ export async function fetchFrom(
 ): Promise<Buffer | undefined> {
   const key = walKey(file);
   const most = file.kind === 'segment' ? (options.segmentBytes ?? MOST_BYTES.segment) : MOST_BYTES[file.kind];
-  const reading = { signal: options.signal, maxBytes: mostStoredBytes(most) };
+  const { signal, rooms } = options;
+  const reading = { signal, maxBytes: mostStoredBytes(most), room: rooms?.stored };
   return await readAuthentic(store, key, reading, ({ bytes }) => {
     const object = `${store.url}/${key}`;
-    const { head, plain } = decodeObject(bytes, object, most);
+    const { head, plain } = decodeObject(bytes, object, most, rooms?.plain);
     const faults = nameFaults(file, { head, plain }, options);
     if (faults.length === 0) return plain;
     throw new WalholdError('damaged', `could not trust ${object}: it is not what its name says`, {

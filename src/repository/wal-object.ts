@@ -1,5 +1,6 @@
 /** A WAL file made ready to be stored: every field of it checked, described, compressed once for all repositories. */
 import { reasonOf, WalholdError } from '../base/errors.ts';
+import type { Room } from '../base/room.ts';
 import { parseBackupHistory } from '../postgres/backup-label.ts';
 import { formatLsn } from '../postgres/lsn.ts';
 import { parseHistory } from '../postgres/timeline-history.ts';
@@ -9,7 +10,7 @@ import type { PartialFile, SegmentFile, WalFile } from '../postgres/wal-name.ts'
 import { commitTimes } from '../postgres/wal-records.ts';
 import { sha256 } from '../stream/checksum.ts';
 import { partialKey, walKey } from './layout.ts';
-import { encodeObject, type Compress, type EncodedObject, type Room } from './object-codec.ts';
+import { encodeObject, type Compress, type EncodedObject } from './object-codec.ts';
 import type { ObjectAbout } from './object-head.ts';
 
 export interface PreparedWal {

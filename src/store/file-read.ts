@@ -5,6 +5,7 @@ import { abortable } from './abortable.ts';
 import { rangeBounds } from './byte-range.ts';
 import { fileStoreError } from './file-errors.ts';
 import { objectInfo } from './file-info.ts';
+import { newRoom, type Room } from '../base/room.ts';
 import type { ByteRange, CallOptions, OpenedObject } from './store.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -16,6 +17,7 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** `now` (ms) decides which retention has run out. */
 export interface ReadFileOptions extends CallOptions {
   range: ByteRange | undefined;
+  room: Room | undefined;
   now: number;
 }
 
@@ -23,7 +25,7 @@ export interface ReadFileOptions extends CallOptions {
 export async function readFileObject(
   path: string,
   key: string,
-  { signal, range, now }: ReadFileOptions,
+  { signal, range, room, now }: ReadFileOptions,
 ): Promise<OpenedObject | undefined> {
   const opening = openForReading(path);
   const handle = await abortable(signal, opening).catch((error: unknown) => {
@@ -39,9 +41,9 @@ export async function readFileObject(
     const { from, to } = rangeBounds(info.bytes, range);
     if (to - from > AT_ONCE_BYTES) {
       keep = true;
-      return { info, chunks: chunks(handle, path, from, to, signal) };
+      return { info, chunks: chunks({ handle, path, signal }, { from, to }, room) };
     }
-    const bytes = await readFully(handle, path, from, to - from, signal);
+    const bytes = await readFully({ handle, path, signal }, from, newRoom(to - from));
     return { info, chunks: once(bytes) };
   } finally {
     if (!keep) handle.close().catch(() => undefined);
@@ -58,21 +60,28 @@ async function openForReading(path: string): Promise<FileHandle> {
   }
 }
 
+interface Opened {
+  handle: FileHandle;
+  path: string;
+  signal: AbortSignal;
+}
+
+/** One behind the other in the room, or each in memory of its own. */
 async function* chunks(
-  handle: FileHandle,
-  path: string,
-  from: number,
-  to: number,
-  signal: AbortSignal,
+  file: Opened,
+  { from, to }: { from: number; to: number },
+  room: Room | undefined,
 ): AsyncGenerator<Uint8Array> {
   try {
+    const all = room?.(to - from);
     for (let at = from; at < to;) {
-      const bytes = await readFully(handle, path, at, Math.min(CHUNK_BYTES, to - at), signal);
-      at += bytes.byteLength;
-      yield bytes;
+      const bytes = Math.min(CHUNK_BYTES, to - at);
+      const place = all?.subarray(at - from, at - from + bytes) ?? newRoom(bytes);
+      yield await readFully(file, at, place);
+      at += bytes;
     }
   } finally {
-    handle.close().catch(() => undefined);
+    file.handle.close().catch(() => undefined);
   }
 }
 
@@ -81,21 +90,15 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.byteLength > 0) yield bytes;
 }
 
-async function readFully(
-  handle: FileHandle,
-  path: string,
-  position: number,
-  length: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(length);
-  for (let done = 0; done < length;) {
-    const reading = handle.read(buffer, done, length - done, position + done);
+/** Fills the place with what begins at `position`. */
+async function readFully({ handle, path, signal }: Opened, position: number, place: Buffer): Promise<Buffer> {
+  for (let done = 0; done < place.length;) {
+    const reading = handle.read(place, done, place.length - done, position + done);
     const { bytesRead } = await abortable(signal, reading).catch((error: unknown) => {
       throw signal.aborted ? error : fileStoreError(`could not read ${path}`, error);
     });
     if (bytesRead === 0) throw new WalholdError('unreachable', `${path} ended before its size`);
     done += bytesRead;
   }
-  return buffer;
+  return place;
 }

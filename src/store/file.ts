@@ -58,11 +58,11 @@ export function fileStore(settings: FileStoreSettings): Store {
       throw new WalholdError('damaged', `${path} is not a regular file`);
     },
 
-    async open(key, { signal, range }) {
+    async open(key, { signal, range, room }) {
       requireObjectKey(key);
       const path = join(root, key);
       try {
-        return await readFileObject(path, key, { signal, range, now: clock.now() });
+        return await readFileObject(path, key, { signal, range, room, now: clock.now() });
       } catch (error) {
         return orAbsent(`could not open ${path}`, error, signal);
       }

@@ -1,14 +1,14 @@
 import { WalholdError } from '../base/errors.ts';
-import type { ByteRange, ObjectInfo, ReadOptions, Store } from './store.ts';
+import type { ObjectInfo, OpeningOptions, Store } from './store.ts';
 
 /**
- * Reads an object, or a range of it, into one buffer. `undefined`: proven absent. Throws `damaged` when more than `maxBytes` come:
- * nothing read from a repository is believed to be small.
+ * Reads an object, or a range of it, into one buffer: in `room`, where that is given and the object is no larger than its store says.
+ * `undefined`: proven absent. Throws `damaged` when more than `maxBytes` come: nothing read from a repository is believed to be small.
  */
 export async function readAll(
   store: Store,
   key: string,
-  options: ReadOptions & { maxBytes: number; range?: ByteRange },
+  options: OpeningOptions & { maxBytes: number },
 ): Promise<{ info: ObjectInfo; bytes: Buffer } | undefined> {
   const { maxBytes, ...reading } = options;
   const opened = await store.open(key, reading);
@@ -28,7 +28,13 @@ export async function readAll(
 }
 
 function joined(chunks: readonly Uint8Array[], bytes: number): Buffer {
-  const [only] = chunks;
-  if (only === undefined || chunks.length > 1) return Buffer.concat(chunks, bytes);
-  return Buffer.from(only.buffer, only.byteOffset, only.byteLength);
+  const [first, ...others] = chunks;
+  if (first === undefined) return Buffer.alloc(0);
+  let end = first.byteOffset + first.length;
+  for (const { buffer, byteOffset, length } of others) {
+    if (buffer !== first.buffer || byteOffset !== end) return Buffer.concat(chunks, bytes);
+    end += length;
+  }
+  // They lie one behind the other already.
+  return Buffer.from(first.buffer, first.byteOffset, bytes);
 }

@@ -1,3 +1,5 @@
+import type { Room } from '../base/room.ts';
+
 /**
  * The create-only store: all that walhold needs of S3, GCS or a directory. Nothing here overwrites, renames or deletes; deleting
  * lives on `RemovingStore`, which only `expire` receives.
@@ -25,7 +27,7 @@ export interface Store {
   /** What is known of the object without reading it; `undefined`: proven absent. */
   stat(key: string, options: ReadOptions): Promise<ObjectInfo | undefined>;
   /** Opens the object, or a range of it, for one reading. `undefined`: proven absent. Ranges beyond the end give what is there. */
-  open(key: string, options: ReadOptions & { range?: ByteRange }): Promise<OpenedObject | undefined>;
+  open(key: string, options: OpeningOptions): Promise<OpenedObject | undefined>;
   /** Keys beginning with `prefix`, in order. See `ListOptions`. */
   list(prefix: string, options: ListOptions): AsyncIterable<ListEntry>;
   /** Creates the object if its key is free. */
@@ -97,6 +99,12 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   /** One version by its identifier, whatever covers it. Without it: what the store holds for the name's content. */
   version?: string;
+}
+
+export interface OpeningOptions extends ReadOptions {
+  range?: ByteRange;
+  /** Asked once, for all that is opened: a store may put it there, one chunk behind the other. */
+  room?: Room | undefined;
 }
 
 export interface ByteRange {

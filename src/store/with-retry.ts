@@ -7,6 +7,7 @@ import type {
   ListOptions,
   ObjectInfo,
   OpenedObject,
+  OpeningOptions,
   ReadOptions,
   Store,
   StoreLocks,
@@ -143,9 +144,11 @@ async function* resumed(
   store: Store,
   policy: RetryPolicy,
   first: OpenedObject,
-  options: ReadOptions & { range?: ByteRange },
+  options: OpeningOptions,
 ): AsyncGenerator<Uint8Array> {
   const { info } = first;
+  // What has come already may lie in the room.
+  const { room: _, ...rest } = options;
   const what = `read ${store.url}/${info.key}`;
   const series = policy.series(what, options);
   const { from, to } = rangeBounds(info.bytes, options.range);
@@ -163,7 +166,7 @@ async function* resumed(
       await series.failed(error);
     }
     const range = { offset: at, bytes: to - at };
-    const again = await policy.run(what, (signal) => reopen(store, info, { ...options, signal, range }), options);
+    const again = await policy.run(what, (signal) => reopen(store, info, { ...rest, signal, range }), options);
     if (again?.info.tag !== info.tag) {
       throw new WalholdError('damaged', `${store.url}/${info.key} changed while it was read`);
     }

@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module';
 import type * as Binding from 'zstd-napi/binding.js';
 import { WalholdError, reasonOf } from '../base/errors.ts';
+import { newRoom, type Room } from '../base/room.ts';
 
 // A CommonJS module of enums and classes: required, so that bundling leaves it alone and loading stays synchronous.
 const zstd = createRequire(import.meta.url)('zstd-napi/binding.js') as typeof Binding;
@@ -121,8 +122,8 @@ export class FrameWriter {
  * All frames of a buffer (skippable ones pass unseen) as one. Throws `damaged` for bytes that are no zstd, for a frame cut short,
  * and as soon as more than `maxBytes` would come out: the sizes that frames declare are never believed.
  */
-export function decompressFrames(frames: Uint8Array, maxBytes: number): Buffer {
-  const out = Buffer.allocUnsafeSlow(maxBytes);
+export function decompressFrames(frames: Uint8Array, maxBytes: number, room: Room = newRoom): Buffer {
+  const out = room(maxBytes);
   try {
     return out.subarray(0, (wholeFrames ??= new zstd.DCtx()).decompress(out, frames));
   } catch {

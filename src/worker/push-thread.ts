@@ -46,7 +46,7 @@ function serve(port: MessagePort, { cluster, level, by }: PrepareInput): void {
 /** Objects differ little in size: one finds its place where another was, mostly. */
 const ROOM_STEP_BYTES = 1024 * 1024;
 
-function roomIn(memory: ArrayBuffer | undefined, bytes: number): Buffer {
+function roomIn(memory: ArrayBuffer | undefined, bytes: number): Buffer<ArrayBuffer> {
   const enough = memory !== undefined && memory.byteLength >= bytes;
   const room = enough ? memory : new ArrayBuffer(Math.ceil(bytes / ROOM_STEP_BYTES) * ROOM_STEP_BYTES);
   return Buffer.from(room, 0, bytes);
