@@ -10,7 +10,7 @@ import { parseWalName } from '../postgres/wal-name.ts';
 import { openRepositories, worstOf, type Repository } from '../repository/repository.ts';
 import type { FetchRooms } from '../repository/wal-archive.ts';
 import type { Answer, END } from '../worker/thread-pool.ts';
-import { installFile } from './fetch-install.ts';
+import { installFile, syncAhead } from './fetch-install.ts';
 import type { FetchThreadInput, Fetched, ToFetch } from './fetch-protocol.ts';
 import { askOnce } from './fetch-round.ts';
 import { FETCH_TRIES } from './fetch.ts';
@@ -46,9 +46,12 @@ async function serve(port: MessagePort, input: FetchThreadInput): Promise<void> 
   const repositories = await openRepositories(input, deps);
   // One segment is in its place before the next begins.
   const rooms = repositories.length === 1 ? { stored: keptRoom(), plain: keptRoom() } : undefined;
+  let synced = Promise.resolve();
   let told = 0;
   const answer = async (question: ToFetch): Promise<Answer<Fetched>> => {
     const found = await fetchOne(question, repositories, input, rooms);
+    // Beside the next segment, and one after the other: the process has few threads for the disk.
+    if (found) synced = synced.then(async () => await syncAhead(`${input.answers}/${question.name}`));
     const met = repositories.reduce((sum, { strangers }) => sum + strangers.length, 0);
     const all = repositories.map(({ number, url, strangers }) => ({ number, url, strangers: [...strangers] }));
     const traces = met > told ? all : [];
