@@ -11,6 +11,12 @@ export function releaseBeyond(bytes: number): void {
   globalThis.gc({ type: 'major', execution: 'sync' });
 }
 
+/** Frees what this thread's heap holds of no use, when more than so much is in it. For the end of a step that has left much behind. */
+export function releaseHeapBeyond(bytes: number): void {
+  if (globalThis.gc === undefined || getHeapStatistics().used_heap_size <= bytes) return;
+  globalThis.gc({ type: 'major', execution: 'sync' });
+}
+
 /** All that can be had, by several collections one after another. For who has nothing else to do. */
 export function releaseAll(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });

@@ -1,6 +1,7 @@
 import { formatBytes } from '../format-bytes.ts';
 import type { BackupId } from '../../repository/layout.ts';
 import { pathKey } from '../../postgres/path-key.ts';
+import { releaseHeapBeyond } from '../../base/release-memory.ts';
 import { walkData, type DataDirectory } from '../../server/walk-data.ts';
 import { BadPages } from './bad-pages.ts';
 import type { BackupRun } from './backup-run.ts';
@@ -27,6 +28,9 @@ export interface CopyOptions {
   threads?: CopyThreads;
 }
 
+/** A cluster of fifty thousand files takes as much. */
+const LARGE_HEAP_BYTES = 64 * 1024 * 1024;
+
 /** Copies everything but `pg_control` into `copied`, with `jobs` threads. What is in it already is passed over. */
 export async function copyData(
   run: BackupRun,
@@ -34,6 +38,7 @@ export async function copyData(
   { copied, increment, ...options }: CopyOptions & CopyTask,
 ): Promise<{ tablespaces: DataDirectory['tablespaces']; badPages: BadPages }> {
   const { units, tablespaces } = await planCopy(run, { copied, increment });
+  releaseHeapBeyond(LARGE_HEAP_BYTES);
   const badPages = new BadPages();
   const parts = await copyAll({
     input: threadInput(run, id, { ...options, increment }),
@@ -47,6 +52,7 @@ export async function copyData(
     },
   });
   copied.parts.push(...parts);
+  releaseHeapBeyond(LARGE_HEAP_BYTES);
   return { tablespaces, badPages };
 }
 

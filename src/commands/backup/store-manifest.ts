@@ -8,7 +8,7 @@ import type { CopiedFrame } from './thread-protocol.ts';
 
 /** Readers of 17 know version 2, which names the cluster. */
 const VERSION_2_MAJOR = 17;
-/** Lines put together before they become bytes: one string of them all would be too long for a large cluster. */
+/** Lines that become bytes together: one string of them all would be too long for a large cluster. */
 const LINES = 10_000;
 
 /** Writes PostgreSQL's `backup_manifest` of these files and stores it. */
@@ -31,13 +31,18 @@ export async function storeManifest(
   return { sha256: head.sha256, bytes: head.bytes, storedBytes: bytes.length };
 }
 
+/** In memory of one piece, of which only what is written is ever used: pieces that are joined would be there twice. */
 function manifestOf(frames: readonly CopiedFrame[], range: ManifestWalRange, systemId: bigint | undefined): Buffer {
   const writer = new ManifestWriter();
-  const pieces: Buffer[] = [];
+  let plain = Buffer.allocUnsafeSlow(mostBytes(frames));
+  let used = 0;
   let lines = [writer.head(systemId)];
   const flush = (): void => {
-    pieces.push(Buffer.from(lines.join(''), 'utf8'));
+    const text = lines.join('');
     lines = [];
+    const bytes = Buffer.byteLength(text);
+    if (used + bytes > plain.length) plain = Buffer.concat([plain.subarray(0, used)], 2 * (used + bytes));
+    used += plain.write(text, used);
   };
   for (const { files } of frames) {
     for (const { path, ...file } of files) {
@@ -47,5 +52,15 @@ function manifestOf(frames: readonly CopiedFrame[], range: ManifestWalRange, sys
   }
   lines.push(writer.tail([range]));
   flush();
-  return Buffer.concat(pieces);
+  return plain.subarray(0, used);
+}
+
+/** Of a line without its path, and about what the rest takes. */
+const LINE_BYTES = 224;
+const REST_BYTES = 4096;
+
+/** In all but the oddest names a character is three bytes at most. */
+function mostBytes(frames: readonly CopiedFrame[]): number {
+  const ofFiles = frames.flatMap(({ files }) => files.map(({ path }) => LINE_BYTES + 3 * path.length));
+  return ofFiles.reduce((sum, bytes) => sum + bytes, REST_BYTES);
 }
