@@ -24,6 +24,29 @@ export const cp: Enter = async (cluster): Promise<Contender> => {
   };
 };
 
+/** The same with all of it on disk at the end: less than this no restore can take here that may be trusted. */
+export const syncedCp: Enter = async (cluster): Promise<Contender | undefined> => {
+  const copy = await cp(cluster);
+  if (copy === undefined) return undefined;
+  const own = join(cluster.place.path, 'synced-cp-backup');
+  const { env, dataDir: cwd } = cluster;
+  const { version, complete } = copy;
+  return {
+    name: 'cp, synced',
+    version,
+    setup: 'as `cp`, and `sync -f` at the end: what the disk takes for the bytes alone',
+    backup: () => ({ argv: ['sh', '-c', `${COPY_WITHOUT_WAL}\nsync -f .`, 'sh', cwd, own], cwd: '/', env }),
+    restore: (target) => ({
+      argv: ['sh', '-c', 'cp -a "$1/." "$2" && sync -f "$2"', 'sh', own, target],
+      cwd: '/',
+      env,
+    }),
+    backupFolders: () => [own],
+    forget: async () => void (await cluster.runOk(['rm', '-rf', own])),
+    ...(complete === undefined ? {} : { complete }),
+  };
+};
+
 // As a backup leaves it out. cp has no option for that.
 const COPY_WITHOUT_WAL = `
 mkdir "$2" && cd "$1" || exit 1

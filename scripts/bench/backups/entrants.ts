@@ -2,7 +2,7 @@ import type { Cluster } from '../../../test/support/cluster.ts';
 import type { Contender, Enter } from '../contender.ts';
 import { pgBasebackup } from '../pg-basebackup.ts';
 import { pgbackrest } from '../pgbackrest.ts';
-import { cp } from '../plain-copy.ts';
+import { cp, syncedCp } from '../plain-copy.ts';
 import { walhold } from '../walhold.ts';
 import type { Bench } from './bench.ts';
 
@@ -10,7 +10,7 @@ import type { Bench } from './bench.ts';
 export type Entrant = Contender & Required<Pick<Contender, 'backup' | 'restore'>>;
 
 // The first is the one that the others are compared with.
-const ALL: readonly Enter[] = [walhold, pgbackrest, pgBasebackup, cp];
+const ALL: readonly Enter[] = [walhold, pgbackrest, pgBasebackup, cp, syncedCp];
 
 /** The tools that can back this cluster up, and of those only the ones named, if any are. */
 export async function entrants(cluster: Cluster, { options, tell }: Bench): Promise<Entrant[]> {
