@@ -28,6 +28,8 @@ export interface DataDirectory {
 export interface WalkOptions {
   /** `PG_15_202209061`: a tablespace may be shared with other majors, and only this folder of it is the cluster's. */
   versionDirectory: string;
+  /** OIDs: other tablespaces are left out. `undefined`: all are in. */
+  tablespaces?: ReadonlySet<string>;
   signal: AbortSignal;
 }
 
@@ -36,7 +38,7 @@ export interface WalkOptions {
  * Call it after the backup has started: what appears later is made again by recovery. Files may vanish meanwhile. Throws `io`.
  */
 export async function walkData(dataDirectory: string, options: WalkOptions): Promise<DataDirectory> {
-  const walk = new Walk(dataDirectory, options.versionDirectory);
+  const walk = new Walk(dataDirectory, options);
   for (let path = walk.todo.pop(); path !== undefined; path = walk.todo.pop()) {
     options.signal.throwIfAborted();
     await nextTurn();
@@ -56,11 +58,11 @@ class Walk {
   readonly found: DataDirectory = { files: [], directories: [], tablespaces: [], special: [] };
   readonly todo: DataPath[] = [''];
   readonly #top: string;
-  readonly #versionDirectory: string;
+  readonly #options: WalkOptions;
 
-  constructor(dataDirectory: string, versionDirectory: string) {
+  constructor(dataDirectory: string, options: WalkOptions) {
     this.#top = dataDirectory;
-    this.#versionDirectory = versionDirectory;
+    this.#options = options;
   }
 
   enter(directory: DataPath): void {
@@ -99,11 +101,14 @@ class Walk {
   }
 
   #keepTablespace(link: string): void {
+    const { tablespaces, versionDirectory } = this.#options;
+    const oid = link.slice(link.lastIndexOf('/') + 1);
+    if (tablespaces?.has(oid) === false) return;
     const path = orVanished(join(this.#top, link), (one) => readlinkSync(one));
     if (path === undefined) return;
-    this.found.tablespaces.push({ oid: link.slice(link.lastIndexOf('/') + 1), path });
+    this.found.tablespaces.push({ oid, path });
     this.found.directories.push(link);
-    const own = `${link}/${this.#versionDirectory}`;
+    const own = `${link}/${versionDirectory}`;
     if (orVanished(join(this.#top, own), (one) => lstatSync(one))?.isDirectory() === true) this.#keepDirectory(own);
   }
 }

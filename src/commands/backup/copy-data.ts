@@ -26,6 +26,8 @@ export interface CopyOptions {
   tries: number;
   /** Started already; `undefined`: they are not. */
   threads?: CopyThreads;
+  /** OIDs of those that there were when the backup started; what is made later comes with the WAL. */
+  tablespaces: ReadonlySet<string>;
 }
 
 /** A cluster of fifty thousand files takes as much. */
@@ -37,7 +39,7 @@ export async function copyData(
   id: BackupId,
   { copied, increment, ...options }: CopyOptions & CopyTask,
 ): Promise<{ tablespaces: DataDirectory['tablespaces']; badPages: BadPages }> {
-  const { units, tablespaces } = await planCopy(run, { copied, increment });
+  const { units, walked } = await planCopy(run, { copied, increment, tablespaces: options.tablespaces });
   releaseHeapBeyond(LARGE_HEAP_BYTES);
   const badPages = new BadPages();
   const parts = await copyAll({
@@ -53,17 +55,17 @@ export async function copyData(
   });
   copied.parts.push(...parts);
   releaseHeapBeyond(LARGE_HEAP_BYTES);
-  return { tablespaces, badPages };
+  return { tablespaces: walked, badPages };
 }
 
 /** What there is to copy. Nothing else remembers the files: there may be millions. */
 async function planCopy(
   { context, source, counters, signal, progress }: BackupRun,
-  { copied, increment }: CopyTask,
-): Promise<Pick<DataDirectory, 'tablespaces'> & { units: SizedUnit[] }> {
+  { copied, increment, tablespaces }: CopyTask & Pick<CopyOptions, 'tablespaces'>,
+): Promise<{ units: SizedUnit[]; walked: DataDirectory['tablespaces'] }> {
   const { log } = context;
   const versionDirectory = `PG_${source.facts.major}_${source.control.catalogVersion}`;
-  const found = await walkData(source.dataDirectory, { versionDirectory, signal });
+  const found = await walkData(source.dataDirectory, { versionDirectory, tablespaces, signal });
   for (const path of found.special.slice(0, 20)) {
     log.warning(`left out of the backup: ${path.toString()}, which is neither a file nor a directory`);
   }
@@ -74,13 +76,13 @@ async function planCopy(
   const totalBytes = [...plan.files, ...plan.changes].reduce((sum, { bytes }) => sum + bytes, 0);
   log.info(`copying ${formatBytes(totalBytes)} in ${files.length} files`);
   progress.phase('copying', { done: () => counters.bytes, total: totalBytes });
-  return { units: planUnits({ ...plan, directories }), tablespaces: found.tablespaces };
+  return { units: planUnits({ ...plan, directories }), walked: found.tablespaces };
 }
 
 function threadInput(
   run: BackupRun,
   id: BackupId,
-  { maxRate, tries, increment }: CopyOptions & Pick<CopyTask, 'increment'>,
+  { maxRate, tries, increment }: Pick<CopyOptions, 'maxRate' | 'tries'> & Pick<CopyTask, 'increment'>,
 ): ThreadInput {
   const { context, source, repositories, counters } = run;
   const { blockBytes, blocksPerFile, dataChecksumVersion, systemId } = source.control;

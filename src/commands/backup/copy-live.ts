@@ -1,6 +1,7 @@
 import { WalholdError } from '../../base/errors.ts';
 import { parseBackupLabel } from '../../postgres/backup-label.ts';
 import type { Lsn } from '../../postgres/lsn.ts';
+import { parseTablespaceMap } from '../../postgres/tablespace-map.ts';
 import { timelineId, type TimelineId } from '../../postgres/timeline.ts';
 import { segmentName, segnoOfLsn } from '../../postgres/wal-name.ts';
 import type { DatabaseRecord } from '../../repository/backup-record.ts';
@@ -8,7 +9,7 @@ import type { BackupId } from '../../repository/layout.ts';
 import { unarchivedSegments } from '../../server/archive-status.ts';
 import { startBackup, stopBackup, type StartedBackup, type StoppedBackup } from '../../server/backup-mode.ts';
 import { readDatabases } from '../../server/databases.ts';
-import type { DataDirectory } from '../../server/walk-data.ts';
+import { tablespaceOids, type DataDirectory } from '../../server/walk-data.ts';
 import { watchArchiving } from './archive-watch.ts';
 import type { BadPages } from './bad-pages.ts';
 import type { BackupRun } from './backup-run.ts';
@@ -16,7 +17,7 @@ import { copyData, type CopyOptions, type CopyTask } from './copy-data.ts';
 import { readControlMember } from './last-part.ts';
 import type { Member } from './write-members.ts';
 
-export interface LiveOptions extends CopyOptions {
+export interface LiveOptions extends Omit<CopyOptions, 'tablespaces'> {
   label: string;
   /** A checkpoint at once, instead of over time. */
   fast: boolean;
@@ -39,6 +40,8 @@ export interface LiveStart {
   started: StartedBackup;
   /** Segments that were not archived before. */
   unarchived: ReadonlySet<string>;
+  /** OIDs of those that there were. */
+  tablespaces: ReadonlySet<string>;
 }
 
 /** Starts a backup in the source's session. */
@@ -48,7 +51,7 @@ export async function startLive({ context, source, progress }: BackupRun, option
   context.log.info(`waiting for a checkpoint${options.fast ? '' : ' (--checkpoint=fast makes it at once)'}`);
   progress.phase('waiting for a checkpoint');
   const started = await startBackup(session, { major: facts.major, label: options.label, fast: options.fast });
-  return { started, unarchived };
+  return { started, unarchived, tablespaces: new Set(tablespaceOids(dataDirectory)) };
 }
 
 /**
@@ -70,17 +73,32 @@ export async function copyLive(
     failed.abort(error),
   );
   try {
-    const { tablespaces, badPages } = await copyData(live, id, options);
+    const { tablespaces: walked, badPages } = await copyData(live, id, options);
     badPages.judge(options.allowBadPages, context.log);
     const control = await readControlMember(dataDirectory, context.clock, signal);
     const databases = await readDatabases(session);
     const stopped = await stopBackup(session, facts.major);
     signal.throwIfAborted();
+    const tablespaces = withDropped(walked, stopped, facts.major);
     return { started, stopped, timeline: timelineOf(started, stopped), control, tablespaces, databases, badPages };
   } finally {
     over.abort();
     await watch;
   }
+}
+
+/**
+ * Those of the server's map that were dropped before their files were listed, too: the server makes their links when it recovers, and drops
+ * them again.
+ */
+function withDropped(
+  walked: DataDirectory['tablespaces'],
+  { tablespaceMap = Buffer.alloc(0) }: StoppedBackup,
+  major: number,
+): DataDirectory['tablespaces'] {
+  const mapped = parseTablespaceMap(tablespaceMap.toString('utf8'), major);
+  const listed = new Set(walked.map(({ oid }) => oid));
+  return [...walked, ...mapped.filter(({ oid }) => !listed.has(oid))];
 }
 
 /** The segment before the start, which the start has just ended, tells whether this server archives into the repositories. */

@@ -62,24 +62,24 @@ async function allowGroup({ dataDirectory, tablespaces }: Target): Promise<void>
   for (const path of [dataDirectory, ...tablespaces.map(({ to }) => to)]) await chmod(path, 0o750);
 }
 
-/** The server makes the links anew from `tablespace_map`, so map and links must agree; they are made here too, for tools. */
+/**
+ * The server makes the links anew from `tablespace_map`, so map and links must agree; they are made here too, for tools. One that was made
+ * while the backup began may be missing in the map.
+ */
 async function placeLinks({ dataDirectory, tablespaces, owner }: Target, record: BackupRecord): Promise<void> {
   const mapPath = join(dataDirectory, 'tablespace_map');
   const mapText = await textOf(mapPath);
   const mapped = parseTablespaceMap(mapText, record.server.major);
   const same = (a: { oid: string; path: string }): boolean =>
     record.tablespaces.some(({ oid, path }) => a.oid === oid && a.path === path);
-  if (mapped.length !== record.tablespaces.length || !mapped.every(same)) {
+  if (!mapped.every(same)) {
     throw new WalholdError('damaged', `backup ${record.id} cannot be trusted`, {
-      detail: 'its tablespace_map and its record name different tablespaces',
+      detail: 'its tablespace_map names a tablespace that its record lacks',
       hint: 'Restore another backup.',
     });
   }
-  if (tablespaces.some(({ from, to }) => from !== to)) {
-    const moved = mapped.map(({ oid, path }) => ({
-      oid,
-      path: tablespaces.find((one) => one.oid === oid)?.to ?? path,
-    }));
+  if (mapped.length !== tablespaces.length || tablespaces.some(({ from, to }) => from !== to)) {
+    const moved = tablespaces.map(({ oid, to }) => ({ oid, path: to }));
     await writeOwned(mapPath, formatTablespaceMap(moved, record.server.major), owner);
   }
   const links = join(dataDirectory, 'pg_tblspc');

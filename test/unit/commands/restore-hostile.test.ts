@@ -142,11 +142,6 @@ describe('a hostile record is refused:', () => {
       (record) => ({ ...record, tablespaces: [{ oid: '16400', path: '/' }] }),
       /could not place tablespace|is not empty/,
     ],
-    [
-      'a tablespace that is not in its map',
-      (record) => ({ ...record, tablespaces: [{ oid: '16400', path: `${place.root}/space` }] }),
-      /name different tablespaces/,
-    ],
     ['a file that is in no manifest', pathed('base/1/9999'), /is in a part and not in the manifest/],
   ];
   it.each(table)('%s', async (_, change, message) => {
@@ -185,6 +180,15 @@ describe('a hostile tablespace', () => {
     await place.putBackup({ parts: [{ ...SMALL_CLUSTER, ...map }], tablespaces: [{ oid: '16400', path }] });
     expect((await place.restore()).stderr).toMatch(/nothing that a tablespace holds/);
     expect(await readdir(path)).toEqual([]);
+  });
+
+  it.each(['space', '../etc'])('is named to whoever restores, or no server is told of it: %s', async (name) => {
+    const map = { tablespace_map: `16400 ${join(place.root, name)}\n` };
+    await place.putBackup({ parts: [{ ...SMALL_CLUSTER, ...map }], tablespaces: [] });
+    const result = await place.restore();
+    expect(result.stderr).toMatch(/its tablespace_map names a tablespace that its record lacks/);
+    expect(result.status).toBe(1);
+    await expectHarmless();
   });
 
   it('is not put where something lies', async () => {

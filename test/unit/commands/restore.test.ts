@@ -178,6 +178,29 @@ describe('tablespaces', () => {
     expect(await textOf('tablespace_map')).toBe(`16400 ${path('new')}\n`);
   });
 
+  it('that were made while the backup began are not in its map, and come to be', async () => {
+    const member = { 'pg_tblspc/16400/PG_15_202209061/1/2': 'in a tablespace' };
+    const tablespaces = [{ oid: '16400', path: path('old') }];
+    await place.putBackup({ parts: [{ ...SMALL_CLUSTER, ...member }], tablespaces });
+    if (process.getuid?.() === 0) await chmod(place.root, 0o777);
+    expect(await place.restore()).toMatchObject({ status: 0 });
+    expect(await readFile(join(path('old'), 'PG_15_202209061/1/2'), 'utf8')).toBe('in a tablespace');
+    expect(await textOf('tablespace_map')).toBe(`16400 ${path('old')}\n`);
+  });
+
+  it('that were dropped while the backup began have their place for a server that drops them again', async () => {
+    const map = { tablespace_map: `16400 ${path('old')}\n` };
+    await place.putBackup({
+      parts: [{ ...SMALL_CLUSTER, ...map }],
+      tablespaces: [{ oid: '16400', path: path('old') }],
+    });
+    if (process.getuid?.() === 0) await chmod(place.root, 0o777);
+    expect(await place.restore('-T', `${path('old')}=${path('new')}`)).toMatchObject({ status: 0 });
+    expect(await readdir(path('new'))).toEqual([]);
+    expect(await readlink(join(place.target, 'pg_tblspc/16400'))).toBe(path('new'));
+    expect(await textOf('tablespace_map')).toBe(`16400 ${path('new')}\n`);
+  });
+
   it('must be there to be mapped', async () => {
     await withSpace();
     const result = await place.restore('-T', '/nowhere=/somewhere');

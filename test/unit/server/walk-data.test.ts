@@ -65,6 +65,19 @@ describe('a walk over a data directory', () => {
     );
   });
 
+  it('leaves out the tablespaces that it is not told of', async () => {
+    mkdirSync(join(data, 'pg_tblspc'));
+    for (const oid of ['16389', '16390']) {
+      put(`${VERSION}/5/${oid}`, 'here', join(top, oid));
+      symlinkSync(join(top, oid), join(data, 'pg_tblspc', oid));
+    }
+    const { signal } = new AbortController();
+    const found = await walkData(data, { versionDirectory: VERSION, tablespaces: new Set(['16390', '1']), signal });
+    expect(found.tablespaces).toEqual([{ oid: '16390', path: join(top, '16390') }]);
+    expect(paths(found)).toEqual(['PG_VERSION', `pg_tblspc/16390/${VERSION}/5/16390`]);
+    expect(found.directories.join(' ')).not.toContain('16389');
+  });
+
   it('does not take a tablespace inside the data directory twice', async () => {
     put(`mine/${VERSION}/5/16390`, 'here');
     mkdirSync(join(data, 'pg_tblspc'));
