@@ -30,7 +30,7 @@ export const syncedCp: Enter = async (cluster): Promise<Contender | undefined> =
   if (copy === undefined) return undefined;
   const own = join(cluster.place.path, 'synced-cp-backup');
   const { env, dataDir: cwd } = cluster;
-  const { version, complete } = copy;
+  const { version } = copy;
   return {
     name: 'cp, synced',
     version,
@@ -43,7 +43,7 @@ export const syncedCp: Enter = async (cluster): Promise<Contender | undefined> =
     }),
     backupFolders: () => [own],
     forget: async () => void (await cluster.runOk(['rm', '-rf', own])),
-    ...(complete === undefined ? {} : { complete }),
+    complete: async (target) => await copy.complete?.(target),
   };
 };
 
