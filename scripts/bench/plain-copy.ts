@@ -32,7 +32,7 @@ export const syncedCp: Enter = async (cluster): Promise<Contender | undefined> =
   const { env, dataDir: cwd } = cluster;
   const { version } = copy;
   return {
-    name: 'cp, synced',
+    name: 'cp synced',
     version,
     setup: 'as `cp`, and `sync -f` at the end: what the disk takes for the bytes alone',
     backup: () => ({ argv: ['sh', '-c', `${COPY_WITHOUT_WAL}\nsync -f .`, 'sh', cwd, own], cwd: '/', env }),
