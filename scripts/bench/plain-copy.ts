@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Cluster } from '../../test/support/cluster.ts';
 import type { Contender, Enter } from './contender.ts';
 
 /** Copies: what the disk allows. They compress nothing, check nothing and sync nothing, and the copy is no backup. */
@@ -6,10 +7,9 @@ export const cp: Enter = async (cluster): Promise<Contender> => {
   const archive = await cluster.place.folder('cp-archive');
   const copy = join(cluster.place.path, 'cp-backup');
   const { env, dataDir: cwd } = cluster;
-  const { stdout } = await cluster.runOk(['cp', '--version']);
   return {
     name: 'cp',
-    version: /[\d.]+$/m.exec(stdout.split('\n')[0] ?? '')?.[0] ?? '?',
+    version: await versionOf(cluster),
     setup: 'no compression, no check, no fsync; of the data directory without `pg_wal`: not a backup',
     push: (segment) => ({ argv: ['cp', `pg_wal/${segment}`, join(archive, segment)], cwd, env }),
     fetch: (segment, scratch, target) => ({ argv: ['cp', join(archive, segment), target], cwd: scratch, env }),
@@ -17,23 +17,17 @@ export const cp: Enter = async (cluster): Promise<Contender> => {
     restore: (target) => ({ argv: ['cp', '-a', `${copy}/.`, target], cwd: '/', env }),
     backupFolders: () => [copy],
     forget: async () => void (await cluster.runOk(['rm', '-rf', copy])),
-    complete: async (target) => {
-      const script = 'chmod 700 "$2" && cp -a "$1/pg_wal" "$2/" && rm -f "$2/postmaster.pid"';
-      await cluster.runOk(['sh', '-c', script, 'sh', cwd, target]);
-    },
+    complete: async (target) => await addWal(cluster, target),
   };
 };
 
 /** The same with all of it on disk at the end: less than this no restore can take here that may be trusted. */
-export const syncedCp: Enter = async (cluster): Promise<Contender | undefined> => {
-  const copy = await cp(cluster);
-  if (copy === undefined) return undefined;
+export const syncedCp: Enter = async (cluster): Promise<Contender> => {
   const own = join(cluster.place.path, 'synced-cp-backup');
   const { env, dataDir: cwd } = cluster;
-  const { version } = copy;
   return {
     name: 'cp synced',
-    version,
+    version: await versionOf(cluster),
     setup: 'as `cp`, and `sync -f` at the end: what the disk takes for the bytes alone',
     backup: () => ({ argv: ['sh', '-c', `${COPY_WITHOUT_WAL}\nsync -f .`, 'sh', cwd, own], cwd: '/', env }),
     restore: (target) => ({
@@ -43,9 +37,19 @@ export const syncedCp: Enter = async (cluster): Promise<Contender | undefined> =
     }),
     backupFolders: () => [own],
     forget: async () => void (await cluster.runOk(['rm', '-rf', own])),
-    complete: async (target) => await copy.complete?.(target),
+    complete: async (target) => await addWal(cluster, target),
   };
 };
+
+async function versionOf(cluster: Cluster): Promise<string> {
+  const { stdout } = await cluster.runOk(['cp', '--version']);
+  return /[\d.]+$/m.exec(stdout.split('\n')[0] ?? '')?.[0] ?? '?';
+}
+
+async function addWal(cluster: Cluster, target: string): Promise<void> {
+  const script = 'chmod 700 "$2" && cp -a "$1/pg_wal" "$2/" && rm -f "$2/postmaster.pid"';
+  await cluster.runOk(['sh', '-c', script, 'sh', cluster.dataDir, target]);
+}
 
 // As a backup leaves it out. cp has no option for that.
 const COPY_WITHOUT_WAL = `
