@@ -5,8 +5,8 @@ import { abortable } from './abortable.ts';
 import { rangeBounds } from './byte-range.ts';
 import { fileStoreError } from './file-errors.ts';
 import { objectInfo } from './file-info.ts';
-import { newRoom, type Room } from '../base/room.ts';
-import type { ByteRange, CallOptions, OpenedObject } from './store.ts';
+import { newRoom } from '../base/room.ts';
+import type { ByteRange, CallOptions, OpenedObject, OpeningOptions } from './store.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Up to here a reading is done at once: open, fstat, read, close, and no descriptor to forget. */
@@ -17,7 +17,7 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** `now` (ms) decides which retention has run out. */
 export interface ReadFileOptions extends CallOptions {
   range: ByteRange | undefined;
-  room: Room | undefined;
+  room: OpeningOptions['room'];
   now: number;
 }
 
@@ -70,7 +70,7 @@ interface Opened {
 async function* chunks(
   file: Opened,
   { from, to }: { from: number; to: number },
-  room: Room | undefined,
+  room: OpeningOptions['room'],
 ): AsyncGenerator<Uint8Array> {
   try {
     const all = room?.(to - from);

@@ -2,7 +2,7 @@ import { WalholdError } from '../base/errors.ts';
 import type { ObjectInfo, OpeningOptions, Store } from './store.ts';
 
 /**
- * Reads an object, or a range of it, into one buffer: in `room`, where that is given and the object is no larger than its store says.
+ * Reads an object, or a range of it, into one buffer: in `room`, where that is given and the store can put it there.
  * `undefined`: proven absent. Throws `damaged` when more than `maxBytes` come: nothing read from a repository is believed to be small.
  */
 export async function readAll(
@@ -10,8 +10,9 @@ export async function readAll(
   key: string,
   options: OpeningOptions & { maxBytes: number },
 ): Promise<{ info: ObjectInfo; bytes: Buffer } | undefined> {
-  const { maxBytes, ...reading } = options;
-  const opened = await store.open(key, reading);
+  const { maxBytes, room, ...reading } = options;
+  const within = (bytes: number): Buffer | undefined => (bytes > maxBytes ? undefined : room?.(bytes));
+  const opened = await store.open(key, { ...reading, room: within });
   if (opened === undefined) return undefined;
   const chunks: Uint8Array[] = [];
   let bytes = 0;

@@ -1,5 +1,3 @@
-import type { Room } from '../base/room.ts';
-
 /**
  * The create-only store: all that walhold needs of S3, GCS or a directory. Nothing here overwrites, renames or deletes; deleting
  * lives on `RemovingStore`, which only `expire` receives.
@@ -103,8 +101,8 @@ export interface ReadOptions extends CallOptions {
 
 export interface OpeningOptions extends ReadOptions {
   range?: ByteRange;
-  /** Asked once, for all that is opened: a store may put it there, one chunk behind the other. */
-  room?: Room | undefined;
+  /** Asked once, for all that is opened: a store may put it there, one chunk behind the other. `undefined`: there is no room for so much. */
+  room?: ((bytes: number) => Buffer | undefined) | undefined;
 }
 
 export interface ByteRange {

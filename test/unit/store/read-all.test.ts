@@ -58,8 +58,12 @@ describe('an object that is read whole', () => {
   });
 
   it('is refused when it is larger than it may be', async () => {
-    const reading = readAll(store, 'large', { signal, maxBytes: 3_000_000, room: keptRoom() });
+    const asked: number[] = [];
+    const room = (bytes: number): undefined => void asked.push(bytes);
+    const reading = readAll(store, 'large', { signal, maxBytes: 3_000_000, room });
     await expect(reading).rejects.toMatchObject({ code: 'damaged' });
+    // How large it is, is anybody's choice.
+    expect(asked).toEqual([]);
   });
 
   it('is whole when the store breaks off, and what comes then would lie in the same room', async () => {
