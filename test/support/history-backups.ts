@@ -42,16 +42,16 @@ export class HistoryBackups {
     const { cluster } = this.#world;
     const argv = ['backup', '--type', type, '-c', 'fast', '-d', cluster.connectionString];
     const isOn = (await cluster.value<string>('show data_checksums')) === 'on';
+    const hints = isOn || (await cluster.value<string>('show wal_log_hints')) === 'on';
     const { stdout, stderr } = await walholdOk(cluster, this.#archived.config, argv);
     const id = stdout.trim();
     this.#world.tell(`---- backup ${id}`);
     const { settings, type: taken } = await recordOf(this.#archived, id);
-    const why = type === 'full' ? 'full' : this.#whyFull(isOn);
+    const why = type === 'full' ? 'full' : this.#whyFull(isOn, hints);
     expect({ taken, changes: settings['changes'] }, stderr).toEqual(
       why === undefined ? { taken: 'incremental', changes: this.#changes } : { taken: 'full', changes: undefined },
     );
     if (type === 'auto' && why !== undefined) expect(stderr).toContain(why);
-    const hints = isOn || (await cluster.value<string>('show wal_log_hints')) === 'on';
     this.#hintsLogged = hints && (why !== undefined || (this.#hintsLogged && !this.#events.includes('checksums')));
     this.#withChecksums = isOn;
     this.#events = [];
@@ -59,8 +59,9 @@ export class HistoryBackups {
   }
 
   /** What must have kept it from being an incremental one. */
-  #whyFull(isOn: boolean): string | undefined {
+  #whyFull(isOn: boolean, hints: boolean): string | undefined {
     if (isOn !== this.#withChecksums) return `data checksums were turned ${isOn ? 'on' : 'off'} after backup`;
+    if (this.#changes === 'page-lsn' && !hints) return 'neither data_checksums nor wal_log_hints is on';
     const restarted = this.#changes === 'page-lsn' && this.#events.length > 0;
     return restarted ? 'the server was restarted after backup' : undefined;
   }
