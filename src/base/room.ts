@@ -6,14 +6,21 @@ export const newRoom: Room = (bytes) => Buffer.allocUnsafeSlow(bytes);
 
 const STEP_BYTES = 1024 * 1024;
 
+/** In this memory where it is enough, else in some of whole steps: what differs little in size finds its place where another was. */
+export function roomIn(memory: ArrayBuffer | undefined, bytes: number): Buffer<ArrayBuffer> {
+  const enough = memory !== undefined && memory.byteLength >= bytes;
+  return Buffer.from(enough ? memory : new ArrayBuffer(Math.ceil(bytes / STEP_BYTES) * STEP_BYTES), 0, bytes);
+}
+
 /**
- * The same memory for one after another: what was put there before is overwritten. For who is done with one before the next begins: the
+ * The same memory for one after another: what was put there before is overwritten. For who is done with one before the next begins; the
  * system need not find, clear and take back memory for each then.
  */
 export function keptRoom(): Room {
-  let memory = Buffer.alloc(0);
+  let memory: ArrayBuffer | undefined;
   return (bytes) => {
-    if (memory.length < bytes) memory = newRoom(Math.ceil(bytes / STEP_BYTES) * STEP_BYTES);
-    return memory.subarray(0, bytes);
+    const room = roomIn(memory, bytes);
+    memory = room.buffer;
+    return room;
   };
 }

@@ -3,6 +3,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { WalholdError } from '../base/errors.ts';
 import { plainError } from '../base/plain-error.ts';
+import { roomIn } from '../base/room.ts';
 import { StableFileReader } from '../base/stable-file.ts';
 import { parseWalName } from '../postgres/wal-name.ts';
 import { prepareWal } from '../repository/wal-object.ts';
@@ -41,15 +42,6 @@ function serve(port: MessagePort, { cluster, level, by }: PrepareInput): void {
       port.postMessage({ kind: 'failed', error: plainError(error) } satisfies Answer<Prepared>);
     }
   });
-}
-
-/** Objects differ little in size: one finds its place where another was, mostly. */
-const ROOM_STEP_BYTES = 1024 * 1024;
-
-function roomIn(memory: ArrayBuffer | undefined, bytes: number): Buffer<ArrayBuffer> {
-  const enough = memory !== undefined && memory.byteLength >= bytes;
-  const room = enough ? memory : new ArrayBuffer(Math.ceil(bytes / ROOM_STEP_BYTES) * ROOM_STEP_BYTES);
-  return Buffer.from(room, 0, bytes);
 }
 
 if (parentPort !== null) serve(parentPort, workerData as PrepareInput);

@@ -45,17 +45,12 @@ export function largeData(options: BackupOptions): DataSet[] {
   return incrementalData({ ...options, scale: options.scale * 4 });
 }
 
-/** Without restores. */
-export async function incrementalAlone(bench: Bench, data: DataSet): Promise<void> {
-  await measured(bench, data, { restores: false });
-}
-
-/** A full backup, an incremental one, and the restore of both. */
-export async function incremental(bench: Bench, data: DataSet): Promise<void> {
-  await measured(bench, data, { restores: true });
-}
-
-async function measured(bench: Bench, data: DataSet, { restores: withRestores }: { restores: boolean }): Promise<void> {
+/** A full backup, an incremental one, and, unless they are left out, the restore of both. */
+export async function incremental(
+  bench: Bench,
+  data: DataSet,
+  { restores: withRestores = true }: { restores?: boolean } = {},
+): Promise<void> {
   const { options, tell } = bench;
   await using subject = await openSubject(data, options.keep, tell);
   const contenders = (await entrants(subject.cluster, bench)).filter(hasIncremental);

@@ -4,14 +4,7 @@ import { machine } from '../machine.ts';
 import { writeResults } from '../write-results.ts';
 import type { Bench } from './bench.ts';
 import type { DataSet } from './data-set.ts';
-import {
-  incremental,
-  INCREMENTAL_METHOD,
-  incrementalAlone,
-  incrementalData,
-  LARGE_METHOD,
-  largeData,
-} from './incremental.ts';
+import { incremental, INCREMENTAL_METHOD, incrementalData, LARGE_METHOD, largeData } from './incremental.ts';
 import { manyData } from './many-data.ts';
 import { backupOptions, type BackupOptions, type BackupSection } from './options.ts';
 import { pgbenchData } from './pgbench-data.ts';
@@ -53,7 +46,7 @@ const BENCHMARKS: Readonly<Record<BackupSection, Named>> = {
     title: 'Incremental backups of a larger cluster',
     method: LARGE_METHOD,
     data: largeData,
-    run: incrementalAlone,
+    run: async (bench, data) => await incremental(bench, data, { restores: false }),
   },
   many: {
     title: 'Many small relations',
